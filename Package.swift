@@ -1,0 +1,61 @@
+// swift-tools-version: 6.2
+// Muster: no package dependencies. The arrows between targets are the architecture; they only point down.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "muster",
+    products: [.executable(name: "muster", targets: ["muster"])],
+    targets: [
+        // C libraries: module maps only.
+        .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+
+        // Pure: no I/O, no clock, no randomness.
+        module("JSON"),
+        module("JobModel", ["JSON"]),
+        module("TwinModel", ["JSON"]),
+        module("TwinQuery", ["JSON"]),
+
+        // Foundations.
+        module("ServiceKit", ["JSON"]),
+        module("Crypto", ["COpenSSL"]),
+        module("Sockets", ["COpenSSL", "CLinux", "ServiceKit"]),
+        module("HTTP", ["Sockets", "ServiceKit"]),
+        module("Postgres", ["CLibPQ", "ServiceKit", "JSON"]),
+        module("Redis", ["CHiredis", "ServiceKit"]),
+        module("Migrations", ["Postgres", "ServiceKit"]),
+
+        // Stores: SQL in Queries/*.sql, Lua in Scripts/*.lua.
+        module("JobStore", ["Postgres", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
+        module("LeaseStore", ["Redis", "JobModel", "ServiceKit"]),
+        module("TwinStore", ["Postgres", "TwinModel", "TwinQuery", "ServiceKit", "JSON"]),
+
+        // Roles.
+        module("API", ["HTTP", "Crypto", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel", "TwinQuery", "ServiceKit", "JSON"]),
+        module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit"]),
+        module("Worker", ["JobStore", "LeaseStore", "TwinStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
+        .executableTarget(
+            name: "muster",
+            dependencies: ["API", "Coordinator", "Worker", "Migrations", "HTTP", "Crypto", "Postgres", "Redis", "ServiceKit", "JSON"],
+            swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)
