@@ -3,8 +3,8 @@
 // Field names are the same everywhere: job, batch, worker, fence, code, duration_ms. A failed job is information; a
 // failed system is an error. Keys, tokens and payloads never become fields.
 
-package import JSON
 private import Foundation
+package import JSON
 private import Synchronization
 
 package enum LogLevel: Int, Sendable, Comparable, CaseIterable {

@@ -33,7 +33,8 @@ package final class Metrics: Sendable {
     package func observe(_ name: String, _ help: String, _ duration: Duration, labels: [(String, String)] = []) {
         update(name, help, "histogram") { family in
             let key = Self.render(labels)
-            var histogram = family.histograms[key] ?? Histogram(counts: Array(repeating: 0, count: Self.buckets.count + 1))
+            var histogram =
+                family.histograms[key] ?? Histogram(counts: Array(repeating: 0, count: Self.buckets.count + 1))
             let seconds = duration.inSeconds
             histogram.counts[Self.buckets.firstIndex { seconds <= $0 } ?? Self.buckets.count] += 1
             histogram.sum += seconds

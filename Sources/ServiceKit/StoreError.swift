@@ -50,7 +50,8 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
 
     /// Safe to log: never holds parameters or rows.
     package var description: String {
-        "\(operation): \(code.rawValue)" + (serverCode.map { " [\($0)]" } ?? "") + (effect == .unknown ? ", effect unknown" : "")
+        "\(operation): \(code.rawValue)" + (serverCode.map { " [\($0)]" } ?? "")
+            + (effect == .unknown ? ", effect unknown" : "")
     }
 
     /// True when waiting and asking again can help.

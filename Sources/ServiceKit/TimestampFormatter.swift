@@ -34,7 +34,9 @@ package struct TimestampFormatter: Sendable {
         if position < bytes.count, bytes[position] == UInt8(ascii: ".") {
             let start = position + 1
             position = start
-            while position < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position]) { position += 1 }
+            while position < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position]) {
+                position += 1
+            }
             guard (1...9).contains(position - start) else { return nil }
             for index in 0..<6 {
                 let digit = start + index < position ? Int64(bytes[start + index] - UInt8(ascii: "0")) : 0
@@ -51,7 +53,8 @@ package struct TimestampFormatter: Sendable {
     private static func zone(_ bytes: ArraySlice<UInt8>) -> Int64? {
         let zone = Array(bytes)
         if zone.isEmpty || zone == [UInt8(ascii: "Z")] || zone == [UInt8(ascii: "z")] { return 0 }
-        guard zone.count == 6, zone[3] == UInt8(ascii: ":"), zone[0] == UInt8(ascii: "+") || zone[0] == UInt8(ascii: "-"),
+        guard zone.count == 6, zone[3] == UInt8(ascii: ":"),
+            zone[0] == UInt8(ascii: "+") || zone[0] == UInt8(ascii: "-"),
             let hours = digits(zone[1..<3]), let minutes = digits(zone[4..<6]), hours < 24, minutes < 60
         else { return nil }
         let offset = hours * 60 + minutes

@@ -1,0 +1,98 @@
+// Every limit of the job machinery with the reason for its number (invariant I9). Limits of the wire's bodies stand in
+// `HTTP/HTTPLimits.swift`, of the query language in `TwinQuery`, of twin documents in `TwinModel`.
+
+package enum Limits {
+    // MARK: Requests
+
+    /// Longest job id, from the wire contract.
+    package static let jobIDLength = 64
+    /// Longest query condition in characters, from the wire contract.
+    package static let queryConditionLength = 8192
+    /// What the Node SDK fills in when the caller gave no limit.
+    package static let maxExecutionSecondsDefault: Int64 = 3600
+    /// Ten years: longer than any rollout, and small enough that a deadline stays a valid timestamp.
+    package static let maxExecutionSecondsMaximum: Int64 = 315_360_000
+    /// Method payload in bytes, each way, from the wire contract.
+    package static let methodPayloadBytes = 128 * 1024
+    /// No documented limit; SDK samples stay far below, and it must fit an MQTT topic.
+    package static let methodNameLength = 100
+    package static let responseTimeoutSeconds: ClosedRange<Int64> = 5...300
+    package static let responseTimeoutSecondsDefault: Int64 = 30
+    package static let connectTimeoutSeconds: ClosedRange<Int64> = 0...300
+    /// Largest page of a list or a query, from the wire contract; larger requests get this.
+    package static let pageSizeMaximum = 100
+
+    // MARK: Jobs
+
+    /// Jobs that run at the same time; more wait in `queued`. Bounds the leader's round per second.
+    package static let runningJobs = 1000
+    /// `seq` is a PostgreSQL integer; a job may hold this many devices.
+    package static let devicesPerJob = 2_000_000_000
+
+    // MARK: Expansion
+
+    /// Up to this many devices a job is expanded from one list and shares the day's partition; a larger one gets a
+    /// partition of its own. A list of this size is a few hundred kilobytes.
+    package static let smallJobDevices = 10_000
+    /// Devices per chunk: the first is small, so that work starts at once, and they grow to this, where the cost of a
+    /// commit and of finding the next device no longer shows.
+    package static let chunkDevicesFirst = 1000
+    package static let chunkDevicesMaximum = 50_000
+    package static let chunkGrowth = 5
+    /// Work items per batch: the unit that is leased, and one transaction of a twin job.
+    package static let batchItems = 500
+    /// A small job is cut finer, so that several workers share it and no device waits for 499 others.
+    package static let batchItemsMinimum = 20
+    /// Batches that a job of at most `smallJobDevices` is cut into, if its size allows.
+    package static let batchesSmallJob = 8
+    /// Expansions that run at the same time on the leader; each holds two connections.
+    package static let concurrentExpansions = 2
+
+    // MARK: Leases
+
+    /// A worker that is silent for this long loses its batches.
+    package static let leaseDuration: Duration = .seconds(6)
+    /// Three chances within one lease.
+    package static let leaseRenewalInterval: Duration = .seconds(2)
+    /// Counted from when the last successful renewal was *sent*: the worker gives up well before the sweep may act.
+    package static let leaseTrust: Duration = .seconds(4)
+    /// After a new or older Redis: time for workers to re-create their leases before the sweep judges.
+    package static let sweepGrace: Duration = .seconds(4)
+    package static let sweepInterval: Duration = .seconds(1)
+    /// Batches that one sweep looks at; the rest waits for the next second.
+    package static let sweepBatches = 5000
+    /// Ready batches are offered again this often, in case Redis forgot them; an offer of a known batch is no-op.
+    package static let reofferInterval: Duration = .seconds(5)
+    /// Wake-up tokens that may wait in Redis: as many as any fleet has workers that sleep.
+    package static let wakeTokens = 64
+
+    // MARK: Leadership
+
+    /// Longer than a renewal that hits a slow commit, short enough for a takeover within 10 s.
+    package static let leadershipDuration: Duration = .seconds(6)
+    package static let leadershipRenewalInterval: Duration = .seconds(2)
+    /// Counted from when the last successful renewal was sent.
+    package static let leadershipTrust: Duration = .seconds(4)
+
+    // MARK: Polls behind the wake-ups
+
+    /// How long an idle worker or leader waits for a wake-up before it looks by itself; jittered.
+    package static let idlePoll: Duration = .seconds(2)
+
+    // MARK: Workers
+
+    /// Batches that one worker works on at the same time: two connections keep a two-core PostgreSQL busy.
+    package static let concurrentBatches = 2
+    /// Counters are sharded by worker over this many rows a job.
+    package static let counterShards = 16
+    /// Times a batch is repeated after a deadlock or a serialization failure before it goes back to the queue.
+    package static let batchRepeats = 5
+    /// A drain waits this long for batches in work before the process ends anyway.
+    package static let drainDuration: Duration = .seconds(20)
+    package static let heartbeatInterval: Duration = .seconds(5)
+
+    // MARK: Ending
+
+    /// Items that one statement of cancel or deadline ends: about a tenth of a second of locks.
+    package static let endChunkItems = 20_000
+}
