@@ -56,6 +56,8 @@ let package = Package(
             name: "muster",
             dependencies: ["API", "Coordinator", "Worker", "Migrations", "HTTP", "Crypto", "Postgres", "Redis", "ServiceKit", "JSON"],
             swiftSettings: settings),
+
+        tests("TwinModelTests", ["TwinModel", "JSON"]),
     ],
     swiftLanguageModes: [.v6]
 )
