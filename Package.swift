@@ -57,6 +57,7 @@ let package = Package(
             dependencies: ["API", "Coordinator", "Worker", "Migrations", "HTTP", "Crypto", "Postgres", "Redis", "ServiceKit", "JSON"],
             swiftSettings: settings),
 
+        tests("CryptoTests", ["Crypto"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
     ],
     swiftLanguageModes: [.v6]
