@@ -37,6 +37,7 @@ let package = Package(
         // Foundations.
         module("ServiceKit", ["JSON"]),
         module("Crypto", ["COpenSSL"]),
+        module("Access", ["Crypto"]),
         module("Sockets", ["COpenSSL", "CLinux", "ServiceKit"]),
         module("HTTP", ["Sockets", "ServiceKit"]),
         module("Postgres", ["CLibPQ", "ServiceKit", "JSON"]),
@@ -46,10 +47,12 @@ let package = Package(
         // Stores: SQL in Queries/*.sql, Lua in Scripts/*.lua.
         module("JobStore", ["Postgres", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
         module("LeaseStore", ["Redis", "JobModel", "ServiceKit"]),
-        module("TwinStore", ["Postgres", "TwinModel", "TwinQuery", "ServiceKit", "JSON"]),
+        module(
+            "TwinStore", ["Postgres", "TwinModel", "TwinQuery", "Access", "ServiceKit", "JSON"],
+            resources: [.embedInCode("Queries")]),
 
         // Roles.
-        module("API", ["HTTP", "Crypto", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel", "TwinQuery", "ServiceKit", "JSON"]),
+        module("API", ["HTTP", "Crypto", "Access", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel", "TwinQuery", "ServiceKit", "JSON"]),
         module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit"]),
         module("Worker", ["JobStore", "LeaseStore", "TwinStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
         .executableTarget(
@@ -58,6 +61,7 @@ let package = Package(
             swiftSettings: settings),
 
         tests("CryptoTests", ["Crypto"]),
+        tests("AccessTests", ["Access", "Crypto"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
     ],
     swiftLanguageModes: [.v6]

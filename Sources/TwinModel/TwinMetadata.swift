@@ -70,3 +70,42 @@ package enum TwinMetadata {
         }
     }
 }
+
+extension TwinMetadata {
+    /// Compact metadata after a merge patch: every path the patch names is stamped, what it deletes or overwrites loses
+    /// the entries below it. The reference for the compiled expressions, and what bulk updates use.
+    package static func merged(
+        _ metadata: JSONObject, patch: JSONObject, microseconds: Int64, version: Int64
+    ) -> JSONObject {
+        let stamp: JSONValue = [.integer(microseconds), .integer(version)]
+        var stamped = JSONObject([("", stamp)])
+        var replaced: Set<String> = []
+        walk(patch, below: "") { path, value in
+            if value.objectValue == nil { replaced.insert(path) }
+            if !value.isNull { stamped[path] = stamp }
+        }
+        var result = stamped
+        for member in metadata.members where result[member.name] == nil {
+            if !isBelow(member.name, replaced) { result[member.name] = member.value }
+        }
+        return result
+    }
+
+    private static func walk(_ object: JSONObject, below prefix: String, _ visit: (String, JSONValue) -> Void) {
+        for member in object.members {
+            let path = prefix.isEmpty ? member.name : prefix + "." + member.name
+            visit(path, member.value)
+            if case .object(let inner) = member.value { walk(inner, below: path, visit) }
+        }
+    }
+
+    /// True when the path or one above it is in the set.
+    private static func isBelow(_ path: String, _ replaced: Set<String>) -> Bool {
+        var part = path[...]
+        while true {
+            if replaced.contains(String(part)) { return true }
+            guard let dot = part.lastIndex(of: ".") else { return false }
+            part = part[..<dot]
+        }
+    }
+}

@@ -125,6 +125,18 @@ private func json(_ text: String) throws -> JSONValue { try JSONValue(parsing: t
         #expect(try .object(desired) == json(#"{"$metadata":{"$lastUpdated":"T4"},"$version":1}"#))
     }
 
+    @Test("A merge stamps what it names and forgets what it deletes")
+    func merged() {
+        let metadata = JSONObject([
+            ("", [1, 1]), ("a", [1, 1]), ("a.b", [1, 1]), ("a.c", [1, 1]), ("a.c.d", [1, 1]), ("ab", [1, 1]),
+        ])
+        let patch = JSONObject([("a", ["b": nil, "c": 5, "new": [:]])])
+        let expected = JSONObject([
+            ("", [9, 2]), ("a", [9, 2]), ("a.c", [9, 2]), ("a.new", [9, 2]), ("ab", [1, 1]),
+        ])
+        #expect(TwinMetadata.merged(metadata, patch: patch, microseconds: 9, version: 2) == expected)
+    }
+
     @Test func paths() throws {
         let document = try #require(try json(#"{"a":{"b":{"c":1},"d":[{"e":1}]},"f":{}}"#).objectValue)
         #expect(TwinMetadata.paths(of: document) == ["", "a", "a.b", "a.b.c", "a.d", "f"])
