@@ -25,3 +25,21 @@ AS $$ SELECT CASE jsonb_typeof(document)
     WHEN 'object' THEN coalesce((SELECT 1 + max(twin_depth(value)) FROM jsonb_each(document)), 0)
     WHEN 'array' THEN coalesce((SELECT 1 + max(twin_depth(value)) FROM jsonb_array_elements(document) AS e (value)), 0)
     ELSE 0 END $$;
+
+-- Every path of a section: keys joined by '.', with '' for the root. Arrays are leaves.
+CREATE FUNCTION twin_paths(document jsonb, prefix text DEFAULT '') RETURNS SETOF text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+    SELECT prefix
+    UNION ALL
+    SELECT path
+    FROM jsonb_each(CASE WHEN jsonb_typeof(document) = 'object' THEN document ELSE '{}' END) AS m (key, value),
+         LATERAL twin_paths(m.value, CASE WHEN prefix = '' THEN m.key ELSE prefix || '.' || m.key END) AS path
+$$;
+
+-- Metadata without the paths that no longer exist. Writers call it when the metadata has grown beyond 64 KiB, so that
+-- an ordinary patch pays nothing.
+CREATE FUNCTION twin_metadata(document jsonb, metadata jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (SELECT coalesce(jsonb_object_agg(path, metadata -> path), '{}')
+        FROM twin_paths(document) AS path WHERE metadata ? path);
