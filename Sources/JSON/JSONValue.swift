@@ -69,6 +69,10 @@ extension JSONObject: Hashable {
     }
 }
 
+extension JSONObject: ExpressibleByDictionaryLiteral {
+    package init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(elements) }
+}
+
 extension JSONValue {
     package var isNull: Bool { self == .null }
 
