@@ -63,6 +63,7 @@ let package = Package(
         tests("CryptoTests", ["Crypto"]),
         tests("AccessTests", ["Access", "Crypto"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
+        tests("TwinQueryTests", ["TwinQuery", "JSON"]),
     ],
     swiftLanguageModes: [.v6]
 )
