@@ -148,7 +148,7 @@ extension Compiler {
             microseconds: "coalesce(\(microseconds), \(never))", text: "coalesce(\(text), '0001-01-01T00:00:00Z')")
     }
 
-    private static func microseconds(_ column: String) -> String {
+    static func microseconds(_ column: String) -> String {
         "(extract(epoch FROM \(column)) * 1000000)::bigint"
     }
 
