@@ -23,7 +23,7 @@ let package = Package(
     products: [.executable(name: "muster", targets: ["muster"])],
     targets: [
         // C libraries: module maps only.
-        .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -62,6 +62,7 @@ let package = Package(
 
         tests("CryptoTests", ["Crypto"]),
         tests("AccessTests", ["Access", "Crypto"]),
+        tests("PostgresTests", ["Postgres", "ServiceKit", "JSON"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
         tests("TwinQueryTests", ["TwinQuery", "JSON"]),
     ],
