@@ -45,19 +45,31 @@ let package = Package(
         module("Migrations", ["Postgres", "ServiceKit"]),
 
         // Stores: SQL in Queries/*.sql, Lua in Scripts/*.lua.
-        module("JobStore", ["Postgres", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
+        module("StoreKit", ["Postgres", "TwinModel", "TwinQuery", "JSON"]),
+        module(
+            "JobStore",
+            ["Postgres", "StoreKit", "JobModel", "TwinModel", "TwinQuery", "Crypto", "ServiceKit", "JSON"],
+            resources: [.embedInCode("Queries")]),
         module("LeaseStore", ["Redis", "JobModel", "ServiceKit"]),
         module(
-            "TwinStore", ["Postgres", "TwinModel", "TwinQuery", "Access", "ServiceKit", "JSON"],
+            "TwinStore", ["Postgres", "StoreKit", "TwinModel", "TwinQuery", "Access", "ServiceKit", "JSON"],
             resources: [.embedInCode("Queries")]),
 
         // Roles.
-        module("API", ["HTTP", "Crypto", "Access", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel", "TwinQuery", "ServiceKit", "JSON"]),
-        module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit"]),
-        module("Worker", ["JobStore", "LeaseStore", "TwinStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
+        module(
+            "API",
+            [
+                "HTTP", "Crypto", "Access", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel", "TwinQuery",
+                "ServiceKit", "JSON",
+            ]),
+        module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
+        module("Worker", ["JobStore", "LeaseStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
         .executableTarget(
             name: "muster",
-            dependencies: ["API", "Coordinator", "Worker", "Migrations", "HTTP", "Crypto", "Postgres", "Redis", "ServiceKit", "JSON"],
+            dependencies: [
+                "API", "Coordinator", "Worker", "Migrations", "HTTP", "Crypto", "Postgres", "Redis", "ServiceKit",
+                "JSON",
+            ],
             swiftSettings: settings),
 
         tests("CryptoTests", ["Crypto"]),
@@ -65,6 +77,9 @@ let package = Package(
         tests("PostgresTests", ["Postgres", "ServiceKit", "JSON"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
         tests("TwinQueryTests", ["TwinQuery", "JSON"]),
+        tests("JSONTests", ["JSON", "ServiceKit"]),
+        tests("JobModelTests", ["JobModel", "JSON"]),
+        tests("ServiceKitTests", ["ServiceKit"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,21 @@
+-- Stores an accepted job and its first event. A job id that is taken changes nothing.
+-- $1 text job id, $2 text type, $3 text query condition, $4 jsonb action, $5 bytea digest of the request,
+-- $6 bigint start in microseconds since 1970 or null for now, $7 bigint maximum execution time in seconds, $8 text actor
+-- Returns no row when the id is taken.
+-- Safe when two run at once: the unique index on job_id decides.
+WITH accepted AS (
+    SELECT clock_timestamp() AS at,
+           coalesce(timestamptz 'epoch' + $6::bigint * interval '1 microsecond', clock_timestamp()) AS start_at
+), inserted AS (
+    INSERT INTO jobs (job_id, type, query_condition, action, request_digest, state, created_at, start_at,
+                      max_execution_seconds, deadline)
+    SELECT $1::text, $2::text, $3::text, $4::jsonb, $5::bytea,
+           CASE WHEN start_at > at THEN 'scheduled' ELSE 'queued' END::job_state, at, start_at,
+           $7::bigint, greatest(start_at, at) + $7::bigint * interval '1 second'
+    FROM accepted
+    ON CONFLICT (job_id) DO NOTHING
+    RETURNING job
+), event AS (
+    INSERT INTO job_events (job, actor, kind) SELECT job, $8::text, 'created' FROM inserted
+)
+SELECT job FROM inserted
