@@ -13,10 +13,14 @@ package struct JSONLimits: Sendable {
     package var depth: Int
     /// Largest text in bytes.
     package var bytes: Int
+    /// Refuses an integer that 64 bits do not hold, instead of reading it as a double that is near it. A number with a
+    /// fraction or an exponent is a double either way.
+    package var refusesInexactIntegers: Bool
 
-    package init(depth: Int = 64, bytes: Int = 4 << 20) {
+    package init(depth: Int = 64, bytes: Int = 4 << 20, refusesInexactIntegers: Bool = false) {
         self.depth = depth
         self.bytes = bytes
+        self.refusesInexactIntegers = refusesInexactIntegers
     }
 }
 
@@ -29,19 +33,19 @@ extension JSONValue {
         guard bytes.count <= limits.bytes else {
             throw JSONError(offset: limits.bytes, message: "the text is longer than \(limits.bytes) bytes")
         }
-        var parser = Parser(bytes: bytes, depthLimit: limits.depth)
+        var parser = Parser(bytes: bytes, limits: limits)
         self = try parser.document()
     }
 }
 
 private struct Parser {
     let bytes: [UInt8]
-    let depthLimit: Int
+    let limits: JSONLimits
     var position = 0
 
-    init(bytes: [UInt8], depthLimit: Int) {
+    init(bytes: [UInt8], limits: JSONLimits) {
         self.bytes = bytes
-        self.depthLimit = depthLimit
+        self.limits = limits
     }
 
     func failure(_ message: String, at offset: Int? = nil) -> JSONError {
@@ -90,7 +94,7 @@ private struct Parser {
     }
 
     mutating func object(depth: Int) throws(JSONError) -> JSONValue {
-        guard depth <= depthLimit else { throw failure("nested deeper than \(depthLimit) levels") }
+        guard depth <= limits.depth else { throw failure("nested deeper than \(limits.depth) levels") }
         var object = JSONObject()
         position += 1
         skipSpace()
@@ -112,7 +116,7 @@ private struct Parser {
     }
 
     mutating func array(depth: Int) throws(JSONError) -> JSONValue {
-        guard depth <= depthLimit else { throw failure("nested deeper than \(depthLimit) levels") }
+        guard depth <= limits.depth else { throw failure("nested deeper than \(limits.depth) levels") }
         var elements: [JSONValue] = []
         position += 1
         skipSpace()
@@ -228,7 +232,12 @@ private struct Parser {
             guard digits() > 0 else { throw failure("an exponent needs digits", at: start) }
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        if isInteger, let value = Int64(text) { return .integer(value) }
+        if isInteger {
+            if let value = Int64(text) { return .integer(value) }
+            guard !limits.refusesInexactIntegers else {
+                throw failure("the integer has more than 64 bits", at: start)
+            }
+        }
         guard let value = Double(text), value.isFinite else { throw failure("the number is out of range", at: start) }
         return .number(value)
     }
