@@ -41,7 +41,7 @@ let package = Package(
         module("Sockets", ["COpenSSL", "CLinux", "ServiceKit"]),
         module("HTTP", ["Sockets", "ServiceKit"]),
         module("Postgres", ["CLibPQ", "ServiceKit", "JSON"]),
-        module("Redis", ["CHiredis", "ServiceKit"]),
+        module("Redis", ["CHiredis", "ServiceKit", "JSON"]),
         module("Migrations", ["Postgres", "ServiceKit"]),
 
         // Stores: SQL in Queries/*.sql, Lua in Scripts/*.lua.
@@ -75,6 +75,7 @@ let package = Package(
         tests("CryptoTests", ["Crypto"]),
         tests("AccessTests", ["Access", "Crypto"]),
         tests("PostgresTests", ["Postgres", "ServiceKit", "JSON"]),
+        tests("RedisTests", ["Redis", "ServiceKit"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
         tests("TwinQueryTests", ["TwinQuery", "JSON"]),
         tests("JSONTests", ["JSON", "ServiceKit"]),
