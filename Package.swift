@@ -59,7 +59,7 @@ let package = Package(
         module(
             "API",
             [
-                "HTTP", "Crypto", "Access", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel", "TwinQuery",
+                "HTTP", "Sockets", "Crypto", "Access", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel", "TwinQuery",
                 "ServiceKit", "JSON",
             ]),
         module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
@@ -74,6 +74,7 @@ let package = Package(
 
         tests("CryptoTests", ["Crypto"]),
         tests("AccessTests", ["Access", "Crypto"]),
+        tests("APITests", ["API", "Access", "HTTP", "JobModel", "ServiceKit", "TwinModel", "JSON"]),
         tests("PostgresTests", ["Postgres", "ServiceKit", "JSON"]),
         tests("RedisTests", ["Redis", "ServiceKit"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),

@@ -21,6 +21,11 @@ package struct SQLFragment: Sendable {
     package let text: String
     /// For the placeholders from `firstParameter` on, in order.
     package let parameters: [QueryParameter]
+
+    package init(text: String, parameters: [QueryParameter]) {
+        self.text = text
+        self.parameters = parameters
+    }
 }
 
 /// The tables that a text refers to, by their alias.
