@@ -50,7 +50,7 @@ let package = Package(
             "JobStore",
             ["Postgres", "StoreKit", "JobModel", "TwinModel", "TwinQuery", "Crypto", "ServiceKit", "JSON"],
             resources: [.embedInCode("Queries")]),
-        module("LeaseStore", ["Redis", "JobModel", "ServiceKit"]),
+        module("LeaseStore", ["Redis", "JobModel", "ServiceKit"], resources: [.embedInCode("Scripts")]),
         module(
             "TwinStore", ["Postgres", "StoreKit", "TwinModel", "TwinQuery", "Access", "ServiceKit", "JSON"],
             resources: [.embedInCode("Queries")]),
@@ -79,6 +79,8 @@ let package = Package(
         tests("RedisTests", ["Redis", "ServiceKit"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
         tests("TwinQueryTests", ["TwinQuery", "JSON"]),
+        tests("CoordinatorTests", ["Coordinator", "LeaseStore", "JobModel", "ServiceKit"]),
+        tests("WorkerTests", ["Worker", "LeaseStore", "JobModel", "ServiceKit"]),
         tests("JSONTests", ["JSON", "ServiceKit"]),
         tests("JobModelTests", ["JobModel", "JSON"]),
         tests("ServiceKitTests", ["ServiceKit"]),

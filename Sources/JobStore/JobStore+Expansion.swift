@@ -24,6 +24,13 @@ package struct ExpansionState: Sendable, Hashable {
     package let isRunning: Bool
     package let epoch: Int64
     package let slot: Int64?
+
+    /// Where it stands after one more chunk was committed.
+    package func following(_ chunk: Chunk) -> ExpansionState {
+        ExpansionState(
+            nextChunk: nextChunk + 1, lastDevice: chunk.lastDevice, items: items + chunk.items,
+            batches: batches + Int64(chunk.batches.count), isRunning: isRunning, epoch: epoch, slot: slot)
+    }
 }
 
 package struct Chunk: Sendable, Hashable {

@@ -1,0 +1,153 @@
+// The leader's loops: start, expand, end, finish and sweep. Every coordinator runs them; they act only while its process
+// is the elected leader. What is due is asked from PostgreSQL each round; wake-ups only make the round come sooner.
+
+internal import JSON
+internal import JobModel
+package import JobStore
+package import LeaseStore
+package import ServiceKit
+private import Synchronization
+
+package final class Coordinator: Sendable {
+    private let store: JobStore
+    private let leases: LeaseStore
+    private let elector: Elector
+    private let expander: Expander
+    private let ender: Ender
+    private let clock: any ServiceClock
+    private let random: any RandomSource
+    private let log: Log
+    private let metrics: Metrics
+    private let holder: String
+    /// Jobs that a task of this process is expanding or ending: the next round leaves them alone.
+    private let busy = Mutex<Set<Int64>>([])
+
+    /// `holder` names one life of this process.
+    package init(
+        store: JobStore, leases: LeaseStore, holder: String, clock: any ServiceClock, random: any RandomSource,
+        log: Log, metrics: Metrics
+    ) {
+        self.store = store
+        self.leases = leases
+        self.holder = holder
+        self.clock = clock
+        self.random = random
+        self.log = log
+        self.metrics = metrics
+        elector = Elector(
+            store: store, holder: holder, clock: clock, random: random, log: log, metrics: metrics)
+        expander = Expander(
+            store: store, leases: leases, clock: clock, random: random, log: log, metrics: metrics)
+        ender = Ender(store: store, leases: leases, log: log, metrics: metrics)
+    }
+
+    /// Whether this process leads at the moment.
+    package var isLeading: Bool { elector.leadership != nil }
+
+    /// Runs until the task is cancelled; then the leadership is resigned, so that another takes over at once.
+    package func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.elector.run() }
+            group.addTask { await self.sweepLoop() }
+            group.addTask { await self.roundLoop() }
+        }
+    }
+
+    // MARK: Rounds
+
+    private func roundLoop() async {
+        await withDiscardingTaskGroup { tasks in
+            while !Task.isCancelled {
+                do {
+                    if let leadership = elector.leadership { try await round(leadership, &tasks) }
+                    try await waitForWork()
+                } catch {
+                    await report("round_failed", error)
+                }
+            }
+        }
+    }
+
+    /// Starts, expands, expires, ends and finishes what is due. Long work runs in tasks of its own, so that one large
+    /// job does not keep a small one waiting.
+    private func round(_ leadership: Leadership, _ tasks: inout DiscardingTaskGroup) async throws {
+        for job in try await store.startDueJobs(actor: leadership.actor) {
+            log.info("job_started", [("key", .integer(job))])
+        }
+        for job in try await store.expireJobs(actor: leadership.actor) {
+            log.info("job_expired", [("key", .integer(job))])
+        }
+        for (job, isCancelled) in try await store.endingJobs() {
+            begin(job, "ending", &tasks) {
+                try await self.ender.endItems(of: job, isCancelled: isCancelled) {
+                    self.elector.leadership == leadership
+                }
+                return true
+            }
+        }
+        let free = Limits.concurrentExpansions - busy.withLock { $0.count }
+        for job in try await store.expandingJobs(limit: Limits.runningJobs).prefix(max(0, free)) {
+            begin(job.job, "expansion", &tasks) {
+                try await self.expander.expand(job, under: leadership) != .stopped
+            }
+        }
+        try await ender.finishJobs(actor: leadership.actor)
+    }
+
+    /// Runs `work` in a task of its own unless the job has one; true means that the next round should come at once.
+    private func begin(
+        _ job: Int64, _ name: String, _ tasks: inout DiscardingTaskGroup,
+        _ work: @escaping @Sendable () async throws -> Bool
+    ) {
+        guard busy.withLock({ $0.insert(job).inserted }) else { return }
+        tasks.addTask {
+            do {
+                let isDone = try await work()
+                self.busy.withLock { _ = $0.remove(job) }
+                if isDone { try await self.leases.wake(.coordinators) }
+            } catch {
+                await self.report("\(name)_failed", error)
+                self.busy.withLock { _ = $0.remove(job) }
+            }
+        }
+    }
+
+    /// Waits for a wake-up or for the next moment that the clock brings.
+    private func waitForWork() async throws {
+        guard elector.leadership != nil else {
+            // Only the leader drinks from the wake-ups; the others look whether they lead now.
+            try await clock.sleep(for: Limits.sweepInterval)
+            return
+        }
+        var timeout = random.jittered(Limits.idlePoll)
+        if let next = try await store.nextClockEvent() { timeout = min(timeout, max(next, .milliseconds(5))) }
+        _ = try await leases.sleep(.coordinators, timeout: timeout)
+    }
+
+    // MARK: Sweep
+
+    private func sweepLoop() async {
+        var sweeper = Sweeper(
+            store: store, leases: leases, candidate: "\(holder)-\(random.next())", clock: clock, log: log,
+            metrics: metrics)
+        while !Task.isCancelled {
+            do {
+                if elector.leadership != nil { try await sweeper.sweep() }
+                try await clock.sleep(for: Limits.sweepInterval)
+            } catch {
+                await report("sweep_failed", error)
+            }
+        }
+    }
+
+    /// Logs a failure and waits a moment, so that a store that is down is not asked without pause.
+    private func report(_ event: String, _ error: any Error) async {
+        guard !Task.isCancelled else { return }
+        log.warning(event, [("error", .string("\(error)"))])
+        do {
+            try await clock.sleep(for: random.jittered(Limits.sweepInterval))
+        } catch {
+            return  // cancelled: the loop's condition ends it
+        }
+    }
+}

@@ -1,0 +1,92 @@
+// Leadership of this process: takes it, renews it, and tells whether it may still be trusted.
+//
+// PostgreSQL's clock judges the lease row; inside the process only the monotonic clock counts, from before the renewal
+// was sent, less a margin: this process stops acting before another can begin.
+
+internal import JSON
+internal import JobModel
+package import JobStore
+package import ServiceKit
+private import Synchronization
+
+package final class Elector: Sendable {
+    package static let role = "coordinator"
+
+    private let store: JobStore
+    private let holder: String
+    private let clock: any ServiceClock
+    private let random: any RandomSource
+    private let log: Log
+    private let metrics: Metrics
+    private let held = Mutex<(leadership: Leadership, trustedUntil: Instant)?>(nil)
+
+    /// `holder` names one life of one process.
+    package init(
+        store: JobStore, holder: String, clock: any ServiceClock, random: any RandomSource, log: Log,
+        metrics: Metrics
+    ) {
+        self.store = store
+        self.holder = holder
+        self.clock = clock
+        self.random = random
+        self.log = log
+        self.metrics = metrics
+    }
+
+    /// The leadership of this process while it may be trusted.
+    package var leadership: Leadership? {
+        let now = clock.now
+        return held.withLock { held in held.flatMap { now < $0.trustedUntil ? $0.leadership : nil } }
+    }
+
+    /// Takes part in the election until the task is cancelled, then resigns.
+    package func run() async {
+        while !Task.isCancelled {
+            await elect()
+            do {
+                try await clock.sleep(for: random.jittered(Limits.leadershipRenewalInterval, spread: 0.1))
+            } catch {
+                break
+            }
+        }
+        await resign()
+    }
+
+    private func elect() async {
+        let sent = clock.now
+        do {
+            let acquired = try await store.acquireLeadership(role: Self.role, holder: holder)
+            let former = held.withLock { held in
+                let former = held?.leadership
+                held = acquired.map { ($0, sent + Limits.leadershipTrust) }
+                return former
+            }
+            if acquired != former {
+                if let acquired {
+                    log.info("leadership_taken", [("term", .integer(acquired.term))])
+                } else {
+                    log.warning("leadership_lost", [("holder", .string(holder))])
+                }
+            }
+        } catch {
+            log.warning("election_failed", [("error", .string(error.description))])
+        }
+        metrics.gauge("muster_leader", "1 on the elected leader", leadership == nil ? 0 : 1)
+    }
+
+    private func resign() async {
+        let last = held.withLock { held in
+            let last = held?.leadership
+            held = nil
+            return last
+        }
+        guard let last else { return }
+        do {
+            // The task is cancelled by now, so the farewell is sent by one of its own.
+            try await Task { [store] in try await store.resign(last) }.value
+            log.info("leadership_resigned", [("term", .integer(last.term))])
+        } catch {
+            log.warning("resignation_failed", [("error", .string("\(error)"))])
+        }
+    }
+}

@@ -1,0 +1,82 @@
+// The sweep: the leader's pass over PostgreSQL that puts lost work back. Claimed batches whose lease is gone become ready
+// again under a higher fence; ready batches that Redis may have forgotten are offered again.
+
+internal import JSON
+internal import JobModel
+package import JobStore
+package import LeaseStore
+package import ServiceKit
+
+package struct Sweeper: Sendable {
+    private let store: JobStore
+    private let leases: LeaseStore
+    private let clock: any ServiceClock
+    private let log: Log
+    private let metrics: Metrics
+    private let candidate: String
+    private var judge = SweepJudge()
+
+    /// `candidate`: a random name for Redis' content, should it have none.
+    package init(
+        store: JobStore, leases: LeaseStore, candidate: String, clock: any ServiceClock, log: Log, metrics: Metrics
+    ) {
+        self.store = store
+        self.leases = leases
+        self.candidate = candidate
+        self.clock = clock
+        self.log = log
+        self.metrics = metrics
+    }
+
+    /// One pass; returns how many batches were given back.
+    @discardableResult
+    package mutating func sweep() async throws(StoreError) -> Int {
+        let incarnation = try await leases.identify(candidate: candidate)
+        let verdict = judge.judge(incarnation, now: clock.now)
+        if verdict.shouldReoffer {
+            try await reoffer()
+            try await leases.prune()
+        }
+        return verdict.mayReclaim ? try await reclaim() : 0
+    }
+
+    private func reoffer() async throws(StoreError) {
+        var last: BatchID?
+        var offered = 0
+        repeat {
+            let page = try await store.readyBatches(after: last, limit: Limits.sweepBatches)
+            offered += try await leases.offer(page)
+            last = page.count < Limits.sweepBatches ? nil : page.last
+        } while last != nil
+        if offered > 0 {
+            metrics.count("muster_batches_reoffered_total", "Ready batches that Redis did not know", by: offered)
+            log.info("batches_reoffered", [("batches", .integer(Int64(offered)))])
+        }
+    }
+
+    private func reclaim() async throws(StoreError) -> Int {
+        var last: BatchID?
+        var reclaimed = 0
+        repeat {
+            let page = try await store.claimedBatches(after: last, limit: Limits.sweepBatches)
+            let unleased = Set(try await leases.unleased(page.map(\.id)))
+            let lost = page.filter { unleased.contains($0.id) }
+            let returned = try await store.giveBack(lost.map { ($0.id, $0.fence) })
+            try await leases.offer(returned)
+            reclaimed += returned.count
+            for batch in lost where returned.contains(batch.id) {
+                log.warning(
+                    "lease_expired",
+                    [
+                        ("batch", .string(batch.id.description)), ("worker", .string(batch.worker ?? "")),
+                        ("fence", .integer(batch.fence.value)),
+                    ])
+            }
+            last = page.count < Limits.sweepBatches ? nil : page.last?.id
+        } while last != nil
+        if reclaimed > 0 {
+            metrics.count("muster_leases_expired_total", "Batches taken from silent workers", by: reclaimed)
+        }
+        return reclaimed
+    }
+}

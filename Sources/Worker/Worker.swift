@@ -1,0 +1,240 @@
+// A worker: leases batches, claims them, executes them, records results. Stateless: whatever happens to it, its leases
+// run out and the work goes on elsewhere.
+//
+//     take (Redis) ─▶ claim (PostgreSQL, raises the fence) ─▶ execute ─▶ release (Redis)
+//
+// A lane is one batch at a time; a worker has as many lanes as it works on batches at once. Each lane takes only what
+// it starts next, and passes over the jobs that already fill half of the worker while another job has work.
+
+internal import JSON
+package import JobModel
+package import JobStore
+package import LeaseStore
+package import ServiceKit
+private import Synchronization
+
+package final class Worker: Sendable {
+    package struct Configuration: Sendable {
+        /// Batches that are worked on at the same time; each uses a connection to PostgreSQL. At least 1.
+        package var concurrentBatches: Int
+
+        package init(concurrentBatches: Int = Limits.concurrentBatches) {
+            precondition(concurrentBatches > 0)
+            self.concurrentBatches = concurrentBatches
+        }
+    }
+
+    package let id: WorkerID
+    private let configuration: Configuration
+    private let store: JobStore
+    private let leases: LeaseStore
+    private let renewer: LeaseRenewer
+    private let executor: TwinPatchExecutor
+    private let cache: JobCache
+    private let clock: any ServiceClock
+    private let random: any RandomSource
+    private let log: Log
+    private let metrics: Metrics
+
+    private struct State {
+        var isDraining = false
+        var itemsDone: Int64 = 0
+        /// Batches in work, by job: the fairness between jobs.
+        var lanes: [Int64: Int] = [:]
+        /// Batches were closed since the leader was told.
+        var hasClosed = false
+    }
+    private let state = Mutex(State())
+
+    package init(
+        id: WorkerID, configuration: Configuration, store: JobStore, leases: LeaseStore, clock: any ServiceClock,
+        random: any RandomSource, log: Log, metrics: Metrics
+    ) {
+        self.id = id
+        self.configuration = configuration
+        self.store = store
+        self.leases = leases
+        self.clock = clock
+        self.random = random
+        self.log = log.with([("worker", .string(id.text))])
+        self.metrics = metrics
+        renewer = LeaseRenewer(
+            worker: id, store: store, leases: leases, clock: clock, log: self.log, metrics: metrics)
+        executor = TwinPatchExecutor(
+            store: store, shard: id.counterShard, clock: clock, random: random, log: self.log)
+        cache = JobCache(store: store)
+    }
+
+    package var itemsDone: Int64 { state.withLock(\.itemsDone) }
+
+    /// Works until the task is cancelled; then drains: batches in work are finished, the rest goes back at once.
+    package func run() async {
+        // The renewals must outlive the cancellation that starts the drain, so they are tasks of their own.
+        let renewal = Task { await renewer.run() }
+        let heartbeat = Task { await heartbeats() }
+        await withTaskCancellationHandler {
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<configuration.concurrentBatches { group.addTask { await self.lane() } }
+            }
+        } onCancel: {
+            state.withLock { $0.isDraining = true }
+        }
+        heartbeat.cancel()
+        renewal.cancel()
+        await heartbeat.value
+        await renewal.value
+        // This task is cancelled by now; the farewell is sent by one of its own.
+        await Task { await farewell() }.value
+    }
+
+    // MARK: Lanes
+
+    private func lane() async {
+        while !Task.isCancelled {
+            do {
+                // What was taken is worked on by a task that the drain's cancellation does not reach.
+                let worked = try await Task { try await workOnce() }.value
+                if !worked { try await idle() }
+            } catch {
+                await report("lane_failed", error)
+            }
+        }
+    }
+
+    /// Takes and executes one batch; false when there was none.
+    private func workOnce() async throws -> Bool {
+        let passing = state.withLock { state in
+            state.lanes.filter { $0.value * 2 >= configuration.concurrentBatches }.map(\.key)
+        }
+        let sent = clock.now
+        let taken = try await leases.take(worker: id, count: 1, passing: passing)
+        guard let batch = taken.batches.first else { return false }
+        renewer.withTable { $0.took([batch], from: taken.incarnation, sent: sent) }
+        state.withLock { $0.lanes[batch.job, default: 0] += 1 }
+        defer {
+            state.withLock { state in
+                let left = (state.lanes[batch.job] ?? 1) - 1
+                state.lanes[batch.job] = left > 0 ? left : nil
+            }
+        }
+        do {
+            try await work(on: batch)
+        } catch {
+            renewer.withTable { $0.remove(batch) }
+            throw error
+        }
+        return true
+    }
+
+    private func work(on id: BatchID) async throws {
+        let started = clock.now
+        guard let batch = try await store.claim([id], worker: self.id).first else {
+            // Somebody else has it, it is closed, or its job ended: an offer that was out of date.
+            try await letGo(id)
+            return
+        }
+        renewer.withTable { $0.claimed(id, fence: batch.fence) }
+        do {
+            try await execute(batch)
+        } catch {
+            await giveBack(batch)
+            throw error
+        }
+        try await letGo(id)
+        metrics.observe("muster_batch_seconds", "Time from claim to recorded result of a batch", clock.now - started)
+    }
+
+    private func execute(_ batch: ClaimedBatch) async throws {
+        guard let work = try await cache.work(of: batch.id.job) else { return }
+        switch work {
+        case .deviceMethod:
+            throw StoreError(
+                code: .fatal, effect: .none, operation: "execute", message: "direct methods have no executor")
+        case .twinPatch(let patch):
+            let ending = try await executor.execute(batch, patch: patch) { renewer.mayWork(on: batch.id) }
+            record(ending, batch)
+        }
+    }
+
+    private func record(_ ending: TwinPatchExecutor.Ending, _ batch: ClaimedBatch) {
+        switch ending {
+        case .closed(let succeeded, let failed):
+            state.withLock { state in
+                state.itemsDone += succeeded + failed
+                state.hasClosed = true
+            }
+            metrics.count(
+                "muster_items_total", "Work items with an outcome", by: Int(succeeded),
+                labels: [("outcome", "succeeded")])
+            metrics.count(
+                "muster_items_total", "Work items with an outcome", by: Int(failed), labels: [("outcome", "failed")])
+        case .leaseLost:
+            metrics.count("muster_writes_refused_total", "Results refused because the lease was lost")
+            log.info(
+                "write_refused",
+                [("batch", .string(batch.id.description)), ("fence", .integer(batch.fence.value))])
+        }
+    }
+
+    private func letGo(_ batch: BatchID) async throws(StoreError) {
+        renewer.withTable { $0.remove(batch) }
+        try await leases.release(worker: id, batches: [batch])
+    }
+
+    /// After a failure: makes the batch ready for others at once. If that fails too, the sweep does it later.
+    private func giveBack(_ batch: ClaimedBatch) async {
+        do {
+            let returned = try await store.giveBack([(batch.id, batch.fence)])
+            try await leases.release(worker: id, batches: [batch.id])
+            try await leases.offer(returned)
+        } catch {
+            log.warning(
+                "give_back_failed", [("batch", .string(batch.id.description)), ("error", .string("\(error)"))])
+        }
+    }
+
+    /// Nothing to do: tells the leader that batches were closed, then waits for a wake-up or looks by itself later.
+    private func idle() async throws {
+        let hasClosed = state.withLock { state in
+            defer { state.hasClosed = false }
+            return state.hasClosed
+        }
+        if hasClosed { try await leases.wake(.coordinators) }
+        _ = try await leases.sleep(.workers, timeout: random.jittered(Limits.idlePoll))
+    }
+
+    // MARK: Life
+
+    private func heartbeats() async {
+        while !Task.isCancelled {
+            do {
+                let (isDraining, itemsDone) = state.withLock { ($0.isDraining, $0.itemsDone) }
+                try await store.recordHeartbeat(id, draining: isDraining, itemsDone: itemsDone)
+                try await clock.sleep(for: random.jittered(Limits.heartbeatInterval))
+            } catch {
+                await report("heartbeat_failed", error)
+            }
+        }
+    }
+
+    private func farewell() async {
+        do {
+            if state.withLock(\.hasClosed) { try await leases.wake(.coordinators) }
+            try await store.remove(id)
+            log.info("worker_drained", [("items", .integer(itemsDone))])
+        } catch {
+            log.warning("farewell_failed", [("error", .string("\(error)"))])
+        }
+    }
+
+    /// Logs a failure and waits a moment, so that a store that is down is not asked without pause.
+    private func report(_ event: String, _ error: any Error) async {
+        guard !Task.isCancelled else { return }
+        log.warning(event, [("error", .string("\(error)"))])
+        do {
+            try await clock.sleep(for: random.jittered(.seconds(1)))
+        } catch {
+            return  // cancelled: the loop's condition ends it
+        }
+    }
+}

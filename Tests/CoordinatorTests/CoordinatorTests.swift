@@ -1,0 +1,56 @@
+// Goal: the coordinator's decisions without any store. Method: the pure parts, event by event.
+
+import Coordinator
+import JobModel
+import LeaseStore
+import ServiceKit
+import Testing
+
+@Suite struct ChunkPlanTests {
+    @Test func chunksGrowToTheMaximum() {
+        #expect((0..<5).map { ChunkPlan.chunkSize(chunk: $0) } == [1000, 5000, 25_000, 50_000, 50_000])
+        #expect(ChunkPlan.chunkSize(chunk: 1_000_000) == Limits.chunkDevicesMaximum)
+    }
+
+    @Test(arguments: [(0, 20), (1, 20), (160, 20), (400, 50), (4000, 500), (10_000, 500)])
+    func smallJobsAreCutFiner(_ devices: Int, _ size: Int) {
+        #expect(ChunkPlan.batchSize(forDevices: devices) == size)
+    }
+
+    /// Every chunk but the last is a whole number of full batches, so that no batch is cut short in the middle.
+    @Test func chunksAreWholeBatches() {
+        for chunk in 0..<5 { #expect(ChunkPlan.chunkSize(chunk: chunk) % Limits.batchItems == 0) }
+    }
+}
+
+@Suite struct SweepJudgeTests {
+    let first = RedisIncarnation(name: "a", runID: "1")
+    let start = Instant(nanoseconds: 0)
+
+    @Test func waitsBeforeItReclaims() {
+        var judge = SweepJudge()
+        #expect(judge.judge(first, now: start) == .init(mayReclaim: false, shouldReoffer: true))
+        let early = judge.judge(first, now: start + Limits.sweepGrace - .milliseconds(1))
+        #expect(!early.mayReclaim)
+        #expect(judge.judge(first, now: start + Limits.sweepGrace).mayReclaim)
+    }
+
+    @Test(arguments: [RedisIncarnation(name: "b", runID: "1"), RedisIncarnation(name: "a", runID: "2")])
+    func anotherRedisStartsTheWaitAnew(_ other: RedisIncarnation) {
+        var judge = SweepJudge()
+        _ = judge.judge(first, now: start)
+        let later = start + .seconds(60)
+        #expect(judge.judge(first, now: later).mayReclaim)
+        #expect(judge.judge(other, now: later) == .init(mayReclaim: false, shouldReoffer: true))
+        #expect(!judge.judge(other, now: later + .seconds(1)).mayReclaim)
+        #expect(judge.judge(other, now: later + Limits.sweepGrace).mayReclaim)
+    }
+
+    @Test func offersAgainNowAndThen() {
+        var judge = SweepJudge()
+        _ = judge.judge(first, now: start)
+        #expect(!judge.judge(first, now: start + .seconds(1)).shouldReoffer)
+        #expect(judge.judge(first, now: start + Limits.reofferInterval).shouldReoffer)
+        #expect(!judge.judge(first, now: start + Limits.reofferInterval + .seconds(1)).shouldReoffer)
+    }
+}
