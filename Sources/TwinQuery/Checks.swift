@@ -52,7 +52,7 @@ struct Checks {
     // MARK: Groups
 
     private func checkGroups(_ items: [SelectItem]) throws(QueryError) {
-        var compiler = Compiler(source: statement.source, firstParameter: 1)
+        var compiler = Compiler(source: statement.source)
         for path in statement.groupPaths where compiler.column(path).rendering != .value {
             throw error("GROUP BY takes no path to a whole section or to $metadata", at: path.position)
         }

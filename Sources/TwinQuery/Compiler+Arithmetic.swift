@@ -2,13 +2,13 @@
 // underflows to zero. Here a result that is no finite number is undefined, since JSON cannot hold it, and a result
 // below the smallest double is zero; the tests before each operation see to it that PostgreSQL never gets to its error.
 //
-// The tests of size work on logarithms, so a result within a thousandth of the largest double may be undefined too.
+// The tests of size work on logarithms, so a result within three thousandths of the largest double is undefined too.
 
 extension Compiler {
     /// exp() of more overflows.
-    private static let largestExponent = "709.7"
+    private static let largestExponent = "709.78"
     /// exp() of less is zero.
-    private static let smallestExponent = "-744.4"
+    private static let smallestExponent = "-745.0"
 
     mutating func arithmetic(_ arithmetic: ArithmeticOperator, _ left: String, _ right: String) -> String {
         Self.bound([left, right], Self.body(of: arithmetic))
@@ -20,11 +20,11 @@ extension Compiler {
         case .add: return "CASE WHEN sign(v.a) <> sign(v.b) OR abs(v.a) < 1.7976e308 - abs(v.b) THEN v.a + v.b END"
         case .subtract: return "CASE WHEN sign(v.a) = sign(v.b) OR abs(v.a) < 1.7976e308 - abs(v.b) THEN v.a - v.b END"
         case .multiply:
-            return "CASE WHEN v.a = 0 OR v.b = 0 THEN 0::float8 "
+            return "CASE WHEN v.a IS NULL OR v.b IS NULL THEN NULL WHEN v.a = 0 OR v.b = 0 THEN 0::float8 "
                 + "WHEN ln(abs(v.a)) + ln(abs(v.b)) > \(largestExponent) THEN NULL "
                 + "WHEN ln(abs(v.a)) + ln(abs(v.b)) < \(smallestExponent) THEN 0::float8 ELSE v.a * v.b END"
         case .divide:
-            return "CASE WHEN v.b = 0 THEN NULL WHEN v.a = 0 THEN 0::float8 "
+            return "CASE WHEN v.a IS NULL OR v.b IS NULL OR v.b = 0 THEN NULL WHEN v.a = 0 THEN 0::float8 "
                 + "WHEN ln(abs(v.a)) - ln(abs(v.b)) > \(largestExponent) THEN NULL "
                 + "WHEN ln(abs(v.a)) - ln(abs(v.b)) < \(smallestExponent) THEN 0::float8 ELSE v.a / v.b END"
         case .remainder:
@@ -71,7 +71,7 @@ extension Compiler {
     /// beyond 1e20 overflow or vanish for every base but ±1, and those below 1e-20 give 1, so that the product with the
     /// logarithm, which decides the rest, is itself in range.
     private static let power =
-        "CASE WHEN v.b = 0 THEN 1::float8 "
+        "CASE WHEN v.a IS NULL OR v.b IS NULL THEN NULL WHEN v.b = 0 THEN 1::float8 "
         + "WHEN v.a = 0 THEN CASE WHEN v.b > 0 THEN 0::float8 END "
         + "WHEN v.a < 0 AND v.b <> trunc(v.b) THEN NULL "
         + "WHEN v.a = 1 OR abs(v.b) < 1e-20 THEN 1::float8 "

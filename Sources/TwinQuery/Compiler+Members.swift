@@ -1,5 +1,7 @@
 // The SQL of each member of a twin and of a job's device record.
 
+import JSON
+
 extension Compiler {
     mutating func value(of member: Member) -> Value {
         switch member {
@@ -73,20 +75,21 @@ extension Compiler {
     // MARK: Documents
 
     /// The value at a path, NULL if there is none. Names select members of objects only, indexes elements of arrays
-    /// only: `->` with text and with integer makes that difference.
+    /// only. `->` with a name does so; with an integer it would take a bare "x" for an array of one, so a strict JSON
+    /// path, silent about what is no array, selects elements.
     mutating func extraction(_ column: String, _ segments: [Path.Segment]) -> String {
         // #> walks the document in one pass, but would take a name like 0 for an index when it meets an array.
         let names = segments.compactMap {
             if case .name(let name) = $0, !Self.looksLikeIndex(name) { name } else { nil }
         }
         if names.count == segments.count, names.count > 1 { return "(\(column) #> \(sql.textArray(names)))" }
-        let steps = segments.map { segment in
+        return segments.reduce(column) { value, segment in
             switch segment {
-            case .name(let name): " -> \(sql.text(name))"
-            case .index(let index): " -> (\(sql.integer(Int64(index))))::integer"
+            case .name(let name): "(\(value) -> \(sql.text(name)))"
+            case .index(let index):
+                "jsonb_path_query_first(\(value), 'strict $[$i]', \(sql.json(["i": .integer(Int64(index))])), true)"
             }
         }
-        return "(\(column)\(steps.joined()))"
     }
 
     /// What strtol, which #> uses, might read as an integer.

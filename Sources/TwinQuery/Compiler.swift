@@ -30,12 +30,9 @@ struct Compiler {
     static let undefined = "NULL::boolean"
 
     let source: QuerySource
-    var sql: SQLBuilder
+    var sql = SQLBuilder()
 
-    init(source: QuerySource, firstParameter: Int) {
-        self.source = source
-        sql = SQLBuilder(first: firstParameter)
-    }
+    init(source: QuerySource) { self.source = source }
 
     /// A boolean expression.
     mutating func condition(_ expression: Expression, _ sense: Sense) -> String {

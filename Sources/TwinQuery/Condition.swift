@@ -13,7 +13,7 @@ package struct Condition: Sendable {
 
     init(_ expression: Expression?) {
         self.expression = expression
-        var compiler = Compiler(source: .devices, firstParameter: 1)
+        var compiler = Compiler(source: .devices)
         _ = expression.map { compiler.condition($0, .selecting) }
         sources = compiler.sql.sources
         deviceIDs = expression.flatMap {
@@ -25,9 +25,10 @@ package struct Condition: Sendable {
     /// selected where it is true; it may be false or NULL for others, so use it as a conjunct of a WHERE and negate it
     /// nowhere. It raises no error for any row. The same shape of condition gives the same text.
     package func sql(firstParameter: Int) -> SQLFragment {
-        var compiler = Compiler(source: .devices, firstParameter: firstParameter)
+        var compiler = Compiler(source: .devices)
         let text = expression.map { compiler.condition($0, .selecting) } ?? "true"
-        return SQLFragment(text: text, parameters: compiler.sql.parameters)
+        let (texts, parameters) = compiler.sql.numbered([text], from: firstParameter)
+        return SQLFragment(text: texts[0], parameters: parameters)
     }
 }
 

@@ -74,7 +74,7 @@ package struct Query: Sendable {
     /// The varying parts, their placeholders numbered from `firstParameter`, all in one numbering. Equal shapes give
     /// equal texts.
     package func compiled(firstParameter: Int) -> CompiledQuery {
-        var compiler = Compiler(source: source, firstParameter: firstParameter)
+        var compiler = Compiler(source: source)
         var condition = statement.condition.map { compiler.condition($0, .selecting) } ?? "true"
         if source == .modules { condition = "(false AND \(condition))" }
         var columns: [CompiledQuery.Column] = []
@@ -82,9 +82,14 @@ package struct Query: Sendable {
             columns = zip(items, keys).map { compiler.column($0, key: $1) }
         }
         let groupKeys = statement.groupPaths.map { compiler.groupKey($0) }
+        let (texts, parameters) = compiler.sql.numbered(
+            [condition] + columns.map(\.sql) + groupKeys, from: firstParameter)
         return CompiledQuery(
-            condition: condition, columns: columns, groupKeys: groupKeys, sources: compiler.sql.sources,
-            parameters: compiler.sql.parameters)
+            condition: texts[0],
+            columns: zip(columns, texts[1...]).map {
+                CompiledQuery.Column(key: $0.key, sql: $1, rendering: $0.rendering)
+            },
+            groupKeys: Array(texts[(1 + columns.count)...]), sources: compiler.sql.sources, parameters: parameters)
     }
 }
 

@@ -48,16 +48,14 @@ extension Set<Source> {
     }
 }
 
-/// Collects parameters and the tables in use while text is put together.
+/// Collects parameters and the tables in use while text is put together. Text that turns out to be undefined is thrown
+/// away together with its placeholders, so numbers are given at the end, by `numbered`.
 struct SQLBuilder {
-    let first: Int
-    private(set) var parameters: [QueryParameter] = []
+    private var parameters: [QueryParameter] = []
     private(set) var sources: Set<Source> = [.twins]
     /// Equal parameters share a placeholder, so that equal expressions have equal text (GROUP BY needs that). Keyed by
     /// bytes: Swift calls differently composed letters equal, PostgreSQL does not.
     private var known: [[UInt8]: Int] = [:]
-
-    init(first: Int) { self.first = first }
 
     /// A column of a table: `t.tags`.
     mutating func column(_ source: Source, _ name: String) -> String {
@@ -87,14 +85,38 @@ struct SQLBuilder {
 
     private mutating func placeholder(_ parameter: QueryParameter, key: String, type: String) -> String {
         let key = Array(key.utf8)
-        let number: Int
+        let index: Int
         if let existing = known[key] {
-            number = existing
+            index = existing
         } else {
+            index = parameters.count
             parameters.append(parameter)
-            number = first + parameters.count - 1
-            known[key] = number
+            known[key] = index
         }
-        return "$\(number)::\(type)"
+        return "$\(index)::\(type)"
+    }
+
+    /// The texts with their placeholders numbered from `first` in order of appearance, and the parameters that are left:
+    /// PostgreSQL refuses a parameter that no placeholder names. A `$` before a digit is always a placeholder.
+    func numbered(_ texts: [String], from first: Int) -> (texts: [String], parameters: [QueryParameter]) {
+        var numbers: [Int: Int] = [:]
+        var used: [QueryParameter] = []
+        let numberedTexts = texts.map { text in
+            var output: [UInt8] = []
+            output.reserveCapacity(text.utf8.count)
+            var rest = Array(text.utf8)[...]
+            while let dollar = rest.firstIndex(of: UInt8(ascii: "$")) {
+                output += rest[...dollar]
+                rest = rest[(dollar + 1)...]
+                let digits = rest.prefix { (0x30...0x39).contains($0) }
+                guard let index = Int(String(decoding: digits, as: UTF8.self)) else { continue }
+                rest = rest.dropFirst(digits.count)
+                let number = numbers[index] ?? first + used.count
+                if numbers.updateValue(number, forKey: index) == nil { used.append(parameters[index]) }
+                output += String(number).utf8
+            }
+            return String(decoding: output + rest, as: UTF8.self)
+        }
+        return (numberedTexts, used)
     }
 }
