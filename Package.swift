@@ -39,7 +39,7 @@ let package = Package(
         module("Crypto", ["COpenSSL"]),
         module("Access", ["Crypto"]),
         module("Sockets", ["COpenSSL", "CLinux", "ServiceKit"]),
-        module("HTTP", ["Sockets", "ServiceKit"]),
+        module("HTTP", ["Sockets", "ServiceKit", "JSON"]),
         module("Postgres", ["CLibPQ", "ServiceKit", "JSON"]),
         module("Redis", ["CHiredis", "ServiceKit", "JSON"]),
         module("Migrations", ["Postgres", "ServiceKit"]),
@@ -73,6 +73,7 @@ let package = Package(
             swiftSettings: settings),
 
         tests("CryptoTests", ["Crypto"]),
+        tests("HTTPTests", ["HTTP", "Sockets", "ServiceKit"]),
         tests("AccessTests", ["Access", "Crypto"]),
         tests("APITests", ["API", "Access", "HTTP", "JobModel", "ServiceKit", "TwinModel", "JSON"]),
         tests("PostgresTests", ["Postgres", "ServiceKit", "JSON"]),
