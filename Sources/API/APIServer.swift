@@ -47,6 +47,8 @@ package final class APIServer: Sendable {
     let log: Log
     let metrics: Metrics
     let clock: any ServiceClock
+    /// Tells the coordinators that a job came or changed. A hint: they also look by themselves.
+    let wakeCoordinators: @Sendable () async -> Void
     private let random: any RandomSource
     private let authenticator: Authenticator
     private let inWork = Mutex(0)
@@ -54,7 +56,8 @@ package final class APIServer: Sendable {
 
     package init(
         configuration: APIConfiguration, twins: TwinStore, jobs: JobStore, checks: [ReadinessCheck], log: Log,
-        metrics: Metrics, clock: any ServiceClock, random: any RandomSource
+        metrics: Metrics, clock: any ServiceClock, random: any RandomSource,
+        wakeCoordinators: @escaping @Sendable () async -> Void
     ) {
         self.configuration = configuration
         self.twins = twins
@@ -64,6 +67,7 @@ package final class APIServer: Sendable {
         self.metrics = metrics
         self.clock = clock
         self.random = random
+        self.wakeCoordinators = wakeCoordinators
         authenticator = Authenticator(hosts: configuration.hostNames, clock: clock) { () async throws(StoreError) in
             try await twins.policies()
         }

@@ -11,7 +11,14 @@ extension APIServer {
     func createJob(_ text: String, _ request: HTTPRequest, actor: String) async throws -> HTTPResponse {
         let body = try RequestBody.object(request, limit: APILimits.jobBodyBytes)
         let definition = try JobRequestParser.parse(body, jobID: text)
+        guard definition.action.type == .updateTwin else {
+            // Accepting it would promise work that nobody here can do.
+            throw APIError(
+                .argumentInvalid,
+                "type '\(definition.action.type.rawValue)' needs a device gateway, which this version does not have.")
+        }
         let creation = try await create(definition, actor: actor)
+        await wakeCoordinators()
         switch creation {
         case .created(let job): return .json(.object(job.createdDocument))
         case .same(let job): return .json(.object(job.minimalDocument))
@@ -37,7 +44,9 @@ extension APIServer {
 
     func cancelJob(_ text: String, actor: String) async throws -> HTTPResponse {
         switch try await jobs.cancel(try knownID(text), actor: actor, strict: configuration.isStrictHub) {
-        case .cancelled(let job): return .json(.object(job.document))
+        case .cancelled(let job):
+            await wakeCoordinators()
+            return .json(.object(job.document))
         case .unknownJob: throw Self.jobNotFound(text)
         case .notAllowed(let job):
             throw APIError(
