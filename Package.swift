@@ -29,6 +29,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
         // Pure: no I/O, no clock, no randomness.
+        module("CommandLineKit"),
         module("JSON"),
         module("JobModel", ["JSON"]),
         module("TwinModel", ["JSON"]),
@@ -67,11 +68,12 @@ let package = Package(
         .executableTarget(
             name: "muster",
             dependencies: [
-                "API", "Coordinator", "Worker", "Migrations", "HTTP", "Crypto", "Postgres", "Redis", "ServiceKit",
+                "CommandLineKit", "API", "Coordinator", "Worker", "Migrations", "HTTP", "Crypto", "Postgres", "Redis", "ServiceKit",
                 "JSON",
             ],
             swiftSettings: settings),
 
+        tests("CommandLineKitTests", ["CommandLineKit"]),
         tests("CryptoTests", ["Crypto"]),
         tests("HTTPTests", ["HTTP", "Sockets", "ServiceKit"]),
         tests("AccessTests", ["Access", "Crypto"]),
