@@ -1,1 +1,3 @@
-// Placeholder until the command line lands.
+// See `MusterCommand`.
+
+await MusterCommand.main()
