@@ -43,7 +43,15 @@ let package = Package(
         module("HTTP", ["Sockets", "ServiceKit", "JSON"]),
         module("Postgres", ["CLibPQ", "ServiceKit", "JSON"]),
         module("Redis", ["CHiredis", "ServiceKit", "JSON"]),
-        module("Migrations", ["Postgres", "ServiceKit"]),
+        .plugin(name: "ListMigrations", capability: .buildTool(), path: "Sources/ListMigrations"),
+        // SQL is a symbolic link to the folder migrations/ of the top level.
+        .target(
+            name: "Migrations", dependencies: ["Postgres", "ServiceKit", "Crypto"],
+            exclude: ["SQL/README.md", "SQL/expected_schema.sql"],
+            resources: [.embedInCode("SQL"), .embedInCode("Queries")],
+            swiftSettings: settings, plugins: ["ListMigrations"]),
+
+        module("DevCluster", ["Postgres", "Redis", "ServiceKit"]),
 
         // Stores: SQL in Queries/*.sql, Lua in Scripts/*.lua.
         module("StoreKit", ["Postgres", "TwinModel", "TwinQuery", "JSON"]),
@@ -60,7 +68,8 @@ let package = Package(
         module(
             "API",
             [
-                "HTTP", "Sockets", "Crypto", "Access", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel", "TwinQuery",
+                "HTTP", "Sockets", "Crypto", "Access", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel",
+                "TwinQuery",
                 "ServiceKit", "JSON",
             ]),
         module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
@@ -68,11 +77,23 @@ let package = Package(
         .executableTarget(
             name: "muster",
             dependencies: [
-                "CommandLineKit", "API", "Coordinator", "Worker", "Migrations", "HTTP", "Crypto", "Postgres", "Redis", "ServiceKit",
+                "CommandLineKit", "API", "Coordinator", "Worker", "DevCluster", "Migrations", "HTTP", "Crypto",
+                "Postgres", "Redis", "ServiceKit",
                 "JSON",
             ],
             swiftSettings: settings),
 
+        // Imported by tests only.
+        module("TestKit", ["DevCluster", "Migrations", "Postgres", "Redis", "ServiceKit", "JSON"]),
+        tests(
+            "IntegrationTests",
+            [
+                "TestKit", "DevCluster", "Migrations", "API", "Coordinator", "Worker", "JobStore", "LeaseStore",
+                "TwinStore",
+                "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel", "TwinModel", "TwinQuery", "Postgres",
+                "Redis",
+                "ServiceKit", "JSON",
+            ]),
         tests("CommandLineKitTests", ["CommandLineKit"]),
         tests("CryptoTests", ["Crypto"]),
         tests("HTTPTests", ["HTTP", "Sockets", "ServiceKit"]),

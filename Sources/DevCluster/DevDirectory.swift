@@ -1,0 +1,129 @@
+// The directory of a private cluster: layout, ownership, lock, password.
+//
+//   lock            held while a cluster runs here
+//   password        of the superuser and of Redis, for connections over loopback
+//   sockets/        both Unix sockets; only the owner may enter
+//   postgres/ redis/          data
+//   postgres.log redis.log    output of the programs
+
+private import Foundation
+import ServiceKit
+private import Synchronization
+
+final class DevDirectory: Sendable {
+    /// Linux allows 107 bytes for the path of a socket; PostgreSQL's is the longest name in it.
+    private static let socketFolderMax = 80
+
+    let path: String
+    let password: String
+    var sockets: String { "\(path)/sockets" }
+    var postgresData: String { "\(path)/postgres" }
+    var redisData: String { "\(path)/redis" }
+    var postgresLog: String { "\(path)/postgres.log" }
+    var redisLog: String { "\(path)/redis.log" }
+    private let lock: Mutex<Int32?>
+
+    /// Creates what is missing and locks the directory.
+    init(_ directory: String, user: Installation.User?, random: any RandomSource) throws(DevClusterError) {
+        let path = URL(filePath: directory).standardizedFileURL.path(percentEncoded: false)
+        self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        guard self.path.utf8.count <= Self.socketFolderMax else {
+            throw .directoryUnusable(
+                path: self.path, reason: "its path is longer than \(Self.socketFolderMax) bytes, too long for a socket")
+        }
+        do {
+            try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
+        } catch {
+            throw .directoryUnusable(path: self.path, reason: "it cannot be created (\(error.localizedDescription))")
+        }
+        lock = Mutex(try Self.lock("\(self.path)/lock", directory: self.path))
+        password = try Self.password(at: "\(self.path)/password", random: random)
+        for folder in ["", "/sockets", "/redis", "/postgres"] { try Self.own(self.path + folder, user) }
+        if let user { try Self.checkAccess(self.path, user) }
+    }
+
+    deinit { unlock() }
+
+    var hasPostgresData: Bool { access("\(postgresData)/PG_VERSION", F_OK) == 0 }
+
+    func unlock() {
+        lock.withLock { descriptor in
+            if let descriptor { close(descriptor) }
+            descriptor = nil
+        }
+    }
+
+    /// Deletes everything, as the last act of an ephemeral cluster.
+    func remove() {
+        do {
+            try FileManager.default.removeItem(atPath: path)
+        } catch {
+            // The supervisors remove their parts as well; whoever comes second finds nothing.
+        }
+    }
+
+    /// The last lines of a log.
+    static func tail(_ log: String, lines: Int = 15) -> String {
+        guard let data = FileManager.default.contents(atPath: log) else { return "(there is no log)" }
+        return String(decoding: data, as: UTF8.self).split(separator: "\n").suffix(lines).joined(separator: "\n")
+    }
+
+    private static func lock(_ file: String, directory: String) throws(DevClusterError) -> Int32 {
+        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw .directoryUnusable(path: directory, reason: String(cString: strerror(errno)))
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw .directoryInUse(path: directory)
+        }
+        return descriptor
+    }
+
+    private static func password(at file: String, random: any RandomSource) throws(DevClusterError) -> String {
+        if let data = FileManager.default.contents(atPath: file), !data.isEmpty {
+            return String(decoding: data, as: UTF8.self)
+        }
+        let password = (0..<2).map { _ in
+            let digits = String(random.next(), radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
+        // Readable for its owner alone from the first moment.
+        guard
+            FileManager.default.createFile(
+                atPath: file, contents: Data(password.utf8), attributes: [.posixPermissions: 0o600])
+        else { throw .directoryUnusable(path: file, reason: "it cannot be written") }
+        return password
+    }
+
+    private static func own(_ folder: String, _ user: Installation.User?) throws(DevClusterError) {
+        if mkdir(folder, 0o700) != 0, errno != EEXIST {
+            throw .directoryUnusable(path: folder, reason: String(cString: strerror(errno)))
+        }
+        guard let user else { return }
+        guard chown(folder, user.id, user.group) == 0 else {
+            throw .directoryUnusable(path: folder, reason: "it cannot be given to the user \(user.name)")
+        }
+    }
+
+    /// The unprivileged user must be able to pass through every folder above.
+    private static func checkAccess(_ path: String, _ user: Installation.User) throws(DevClusterError) {
+        var folder = URL(filePath: path).deletingLastPathComponent()
+        while true {
+            var status = stat()
+            let name = folder.path(percentEncoded: false)
+            if stat(name, &status) == 0 {
+                let bit: mode_t =
+                    status.st_uid == user.id ? S_IXUSR : status.st_gid == user.group ? S_IXGRP : S_IXOTH
+                guard status.st_mode & bit != 0 else {
+                    throw .directoryUnusable(
+                        path: path,
+                        reason: "PostgreSQL must not run as root, and the user \(user.name) may not enter \(name); "
+                            + "choose a directory elsewhere")
+                }
+            }
+            if name == "/" { return }
+            folder = folder.deletingLastPathComponent()
+        }
+    }
+}

@@ -1,0 +1,66 @@
+// The world of one test: a database of its own (a copy of a migrated one), a Redis database of its own, clients for both.
+
+import DevCluster
+package import Postgres
+package import Redis
+package import ServiceKit
+
+package struct TestWorld: Sendable {
+    package let pool: PostgresPool
+    package let redis: RedisClient
+    /// For processes that the test starts.
+    package let postgresConnectionString: String
+    package let redisURL: String
+    package let clock: any ServiceClock
+    package let random: any RandomSource
+    package let metrics: Metrics
+    package let log: TestLog
+
+    /// Another pool on the same database, as another process would have it. The caller closes it.
+    package func anotherPool(
+        maximumConnections: Int = 4, preparedStatements: Bool = true, statementTimeout: Duration = .seconds(30)
+    ) -> PostgresPool {
+        PostgresPool(
+            PostgresConfiguration(
+                connectionString: postgresConnectionString, maximumConnections: maximumConnections,
+                preparedStatements: preparedStatements, statementTimeout: statementTimeout),
+            clock: clock, random: random, log: log.log, metrics: metrics)
+    }
+
+    /// Another client on the same Redis database. The caller closes it.
+    package func anotherRedis() throws(StoreError) -> RedisClient {
+        try RedisClient(
+            RedisConfiguration(url: redisURL), clock: clock, random: random, log: log.log, metrics: metrics)
+    }
+}
+
+/// Runs `body` in a fresh world and removes it afterwards. A pool connection that the test leaked shows as a hang here.
+package func withWorld<Value: Sendable>(
+    isMigrated: Bool = true, maximumConnections: Int = 8, clock: any ServiceClock = SystemClock(),
+    random: any RandomSource = SystemRandom(), _ body: (TestWorld) async throws -> Value
+) async throws -> Value {
+    let addresses = try await TestCluster.addresses()
+    let database = try await TestCluster.createDatabase(isMigrated: isMigrated)
+    let metrics = Metrics()
+    let log = TestLog()
+    let redisURL = "\(addresses.redis)?db=\(TestCluster.next() % 1000)"
+    let world = TestWorld(
+        pool: PostgresPool(
+            PostgresConfiguration(
+                connectionString: database.connectionString, maximumConnections: maximumConnections),
+            clock: clock, random: random, log: log.log, metrics: metrics),
+        redis: try RedisClient(
+            RedisConfiguration(url: redisURL), clock: clock, random: random, log: log.log, metrics: metrics),
+        postgresConnectionString: database.connectionString, redisURL: redisURL, clock: clock, random: random,
+        metrics: metrics, log: log)
+    let result: Result<Value, any Error>
+    do {
+        result = .success(try await body(world))
+    } catch {
+        result = .failure(error)
+    }
+    await world.pool.close()
+    await world.redis.close()
+    try await TestCluster.dropDatabase(database.name)
+    return try result.get()
+}
