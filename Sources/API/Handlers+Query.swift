@@ -81,8 +81,8 @@ extension APIServer {
         guard size > 0 else { return ([], nil) }
         let compiled = query.compiled(firstParameter: JobStore.resultConditionFirstParameter)
         let results = try await jobs.deviceResults(
-            matching: SQLFragment(text: compiled.condition, parameters: compiled.parameters), after: position,
-            limit: size + 1)
+            matching: SQLFragment(text: compiled.condition, parameters: compiled.parameters), jobIDs: query.jobIDs,
+            after: position, limit: size + 1)
         let shown = results.prefix(size)
         let count = seen + shown.count
         var next: JSONValue?

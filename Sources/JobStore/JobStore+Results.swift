@@ -20,18 +20,20 @@ package struct ResultPosition: Sendable, Hashable {
 
 extension JobStore {
     /// The first parameter that a compiled condition of `deviceResults` may use.
-    package static let resultConditionFirstParameter = 4
+    package static let resultConditionFirstParameter = 5
 
     /// Up to `limit` results behind `after`, by job and device. `condition` is compiled over the aliases j (jobs),
-    /// i (work_items) and b (work_batches) with `resultConditionFirstParameter`.
+    /// i (work_items) and b (work_batches) with `resultConditionFirstParameter`; `jobIDs` are the only jobs that can
+    /// match it, nil when all can.
     package func deviceResults(
-        matching condition: SQLFragment, after: ResultPosition?, limit: Int
+        matching condition: SQLFragment, jobIDs: [String]?, after: ResultPosition?, limit: Int
     ) async throws(StoreError) -> [(result: DeviceResult, position: ResultPosition)] {
         let rows = try await pool.run(
             Statements.listDeviceResults.filling(["condition": condition.text]),
             [
                 after.map { .integer($0.job) } ?? .null, after.map { .integer($0.seq) } ?? .null,
                 .integer(Int64(limit)),
+                jobIDs.map { .textArray($0.map { Optional($0) }) } ?? .null,
             ] + condition.parameters.map { Parameter($0) })
         var results: [(DeviceResult, ResultPosition)] = []
         for row in rows {

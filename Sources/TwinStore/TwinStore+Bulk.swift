@@ -36,7 +36,7 @@ extension TwinStore {
 
     /// One outcome for each change; those that are not done change nothing, the others are written together.
     package func changeTwins(_ changes: [TwinChange]) async throws -> [DeviceID: TwinChangeOutcome] {
-        try await pool.transaction { transaction in
+        try await transaction { transaction in
             let ids = changes.map { Optional($0.deviceID.text) }
             var rows: [String: Row] = [:]
             for row in try await transaction.run(Statements.lock, [.textArray(ids)]) {

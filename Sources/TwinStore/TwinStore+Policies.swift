@@ -31,7 +31,7 @@ extension TwinStore {
     }
 
     package func createPolicy(_ policy: Policy) async throws -> PolicyCreation {
-        try await pool.transaction { transaction in
+        try await transaction { transaction in
             _ = try await transaction.run(Statements.lock, [])
             let rows = try await transaction.run(
                 Statements.create,

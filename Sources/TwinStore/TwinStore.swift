@@ -35,4 +35,20 @@ package final class TwinStore: Sendable {
             }
         }
     }
+
+    /// Runs a transaction, again after a deadlock: it was then rolled back.
+    func transaction<Value: Sendable>(
+        _ body: (PostgresTransaction) async throws -> Value
+    ) async throws -> Value {
+        var attempt = 0
+        while true {
+            do {
+                return try await pool.transaction(.readCommitted, timeout: nil, body)
+            } catch let error as StoreError
+                where error.code == .retry && error.effect == .none && attempt < Self.repeats
+            {
+                attempt += 1
+            }
+        }
+    }
 }
