@@ -101,6 +101,7 @@ let package = Package(
         tests("APITests", ["API", "Access", "HTTP", "JobModel", "ServiceKit", "TwinModel", "JSON"]),
         tests("PostgresTests", ["Postgres", "ServiceKit", "JSON"]),
         tests("RedisTests", ["Redis", "ServiceKit"]),
+        tests("SocketsTests", ["Sockets", "ServiceKit"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
         tests("TwinQueryTests", ["TwinQuery", "JSON"]),
         tests("CoordinatorTests", ["Coordinator", "LeaseStore", "JobModel", "ServiceKit"]),

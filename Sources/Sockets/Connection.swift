@@ -45,6 +45,8 @@ package final class Connection: Channel {
     private var mustPump = false
     private var mayTellDrained = false
     private var bytesDropped = 0
+    /// Who ended an orderly connection.
+    private var endReason = CloseReason.local
 
     /// The earliest timer of this connection in the reactor's heap. A later deadline needs no new timer.
     private var armed: Instant?
@@ -251,7 +253,7 @@ package final class Connection: Channel {
         case .connecting: connectFailed(SocketError(code: .timeout, message: "no answer to connecting"))
         case .handshaking: finish(.failed(SocketError(code: .timeout, message: "TLS handshake not finished in time")))
         case .open: handler?.deadlinePassed(self)
-        case .lingering: finish(.local)
+        case .lingering: finish(endReason)
         case .flushing, .closed: break
         }
     }
@@ -334,6 +336,7 @@ package final class Connection: Channel {
     private func failTLS(_ error: SocketError) {
         tls?.takeOutput(into: &output)
         _ = output.withBytes { Descriptor.send(descriptor, $0) }
+        output.removeAll()
         finish(.failed(error))
     }
 
@@ -342,8 +345,10 @@ package final class Connection: Channel {
         deferWork()
         switch mode {
         case .handshaking: finish(.failed(SocketError(code: .tls, message: "closed during the TLS handshake")))
-        case .open: handler?.peerFinished(self)
-        case .lingering: finish(.local)
+        case .open:
+            endReason = .peer
+            handler?.peerFinished(self)
+        case .lingering: finish(endReason)
         case .connecting, .flushing, .closed: break
         }
     }
@@ -374,7 +379,7 @@ package final class Connection: Channel {
         stallDeadline = nil
         if mode == .flushing {
             Descriptor.finishWriting(descriptor)
-            guard !hasPeerFinished else { return finish(.local) }
+            guard !hasPeerFinished else { return finish(endReason) }
             mode = .lingering
             deadline = reactor.now + SocketLimits.lingerTimeout
         } else if mode == .open, mayTellDrained {

@@ -44,6 +44,13 @@ struct ServerHarness {
     }
 }
 
+func expectOK(
+    _ client: HTTPClient, _ request: HTTPClientRequest, sourceLocation: SourceLocation = #_sourceLocation
+) async throws {
+    let response = try await client.send(request, timeout: .seconds(10))
+    #expect(response.status == 200, sourceLocation: sourceLocation)
+}
+
 /// Something that happens once and can be waited for, without a deadline of its own.
 final class Signal: Sendable {
     private struct State {
