@@ -109,6 +109,7 @@ let package = Package(
         tests("JSONTests", ["JSON", "ServiceKit"]),
         tests("JobModelTests", ["JobModel", "JSON"]),
         tests("ServiceKitTests", ["ServiceKit"]),
+        tests("RepositoryTests", []),
     ],
     swiftLanguageModes: [.v6]
 )
