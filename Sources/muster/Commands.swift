@@ -9,9 +9,19 @@ enum Commands {
     static let table = CommandTable<Action>(
         program: "muster",
         summary: "Muster runs jobs on fleets of devices: one job, millions of devices, every outcome accounted for.",
-        groups: [],
+        groups: [
+            CommandGroup(name: "policy", summary: "Shared access policies"),
+        ],
         entries: [
-            .init(VersionCommand.spec, VersionCommand.run)
+            .init(CoordinatorCommand.spec, CoordinatorCommand.run),
+            .init(MigrateCommand.spec, MigrateCommand.run),
+            .init(PolicyCommands.createSpec, PolicyCommands.create),
+            .init(PolicyCommands.listSpec, PolicyCommands.list),
+            .init(PolicyCommands.showSpec, PolicyCommands.show),
+            .init(PolicyCommands.tokenSpec, PolicyCommands.token),
+            .init(VerifyCommand.spec, VerifyCommand.run),
+            .init(VersionCommand.spec, VersionCommand.run),
+            .init(WorkerCommand.spec, WorkerCommand.run),
         ],
         footer: """
             Commands that talk to a service take its connection string from --connection-string or
