@@ -8,19 +8,21 @@ package final class TerminationSignals: Sendable {
     private struct State {
         var received = 0
         var waiter: CheckedContinuation<Void, Never>?
-        var sources: [any DispatchSourceSignal] = []
     }
     private let state = Mutex(State())
+    /// Kept alive, and touched by nobody after `init`.
+    private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
 
     /// From now on the two signals no longer end the process by themselves. `second` runs at the second one and must not
     /// return.
     package init(second: @escaping @Sendable () -> Void) {
-        for number in [SIGTERM, SIGINT] {
+        sources = [SIGTERM, SIGINT].map { number in
             signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            return DispatchSource.makeSignalSource(signal: number, queue: .global())
+        }
+        for source in sources {
             source.setEventHandler { [weak self] in self?.receive(second) }
             source.resume()
-            state.withLock { $0.sources.append(source) }
         }
     }
 

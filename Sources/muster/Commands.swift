@@ -10,10 +10,11 @@ enum Commands {
         program: "muster",
         summary: "Muster runs jobs on fleets of devices: one job, millions of devices, every outcome accounted for.",
         groups: [
-            CommandGroup(name: "policy", summary: "Shared access policies"),
+            CommandGroup(name: "policy", summary: "Shared access policies")
         ],
         entries: [
             .init(CoordinatorCommand.spec, CoordinatorCommand.run),
+            .init(DevCommand.spec, DevCommand.run),
             .init(MigrateCommand.spec, MigrateCommand.run),
             .init(PolicyCommands.createSpec, PolicyCommands.create),
             .init(PolicyCommands.listSpec, PolicyCommands.list),

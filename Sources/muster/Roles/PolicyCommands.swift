@@ -7,6 +7,7 @@ import CommandLineKit
 import Crypto
 import JSON
 import ServiceKit
+import TwinStore
 
 enum PolicyCommands {
     private static let stores = [RoleOptions.database, RoleOptions.prepared, RoleOptions.logLevel]
@@ -46,7 +47,9 @@ enum PolicyCommands {
                 help: "what the token is for, such as localhost/devices/d1; without it the whole hub"),
             hostName,
         ] + stores,
-        examples: ["curl -H \"Authorization: $(muster token service)\" http://localhost:8080/statistics/service?api-version=2021-04-12"],
+        examples: [
+            "curl -H \"Authorization: $(muster token service)\" http://localhost:8080/statistics/service?api-version=2021-04-12"
+        ],
         exitCodes: [.success, .usage, .notFound, .unavailable])
 
     static let list: Action = { command, context in

@@ -1,6 +1,7 @@
 // The options that several roles share.
 
 import CommandLineKit
+import JSON
 import ServiceKit
 import Sockets
 
@@ -44,7 +45,8 @@ enum RoleOptions {
             help: "listen without TLS on an address that is not loopback"),
         OptionSpec(
             name: "host-name", kind: .text(placeholder: "name"), isRepeated: true, section: "HTTP API",
-            help: "name under which clients reach this hub; tokens for other hosts are refused (localhost always works)"),
+            help: "name under which clients reach this hub; tokens for other hosts are refused (localhost always works)"
+        ),
         OptionSpec(
             name: "strict-hub", environment: "MUSTER_STRICT_HUB", kind: .flag, section: "HTTP API",
             help: "refuse to cancel running jobs, as the compatible service does"),

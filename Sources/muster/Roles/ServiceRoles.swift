@@ -6,6 +6,7 @@ import Coordinator
 import HTTP
 import JSON
 import JobModel
+import LeaseStore
 import ServiceKit
 import Sockets
 import Worker

@@ -68,7 +68,9 @@ struct Stores: Sendable {
     /// Readiness: both stores answer and the schema fits.
     var readiness: [ReadinessProbe] {
         [
-            ReadinessProbe(name: "postgresql") { guard try await Migrator(pool).status().isCurrent else { throw StartError.schemaIsOld(pending: []) } },
+            ReadinessProbe(name: "postgresql") {
+                guard try await Migrator(pool).status().isCurrent else { throw StartError.schemaIsOld(pending: []) }
+            },
             ReadinessProbe(name: "redis") { _ = try await redis.command(["PING"]) },
         ]
     }

@@ -3,6 +3,7 @@
 import CommandLineKit
 import JSON
 import JobModel
+import JobStore
 import ServiceKit
 
 enum VerifyCommand {
@@ -23,7 +24,7 @@ enum VerifyCommand {
     static let run: Action = { command, context in
         var jobID: JobID?
         if let text = command.optionalArgument("jobId") {
-            do {
+            do throws(JobModelError) {
                 jobID = try JobID(text)
             } catch {
                 throw command.mistake(error.message)
@@ -50,7 +51,9 @@ enum VerifyCommand {
                 let mark = drift.findings.isEmpty ? "ok   " : "DRIFT"
                 context.console.line("\(mark) \(drift.jobID)  \(drift.state.rawValue)  \(drift.recounted.text)")
                 for finding in drift.findings { context.console.line("      \(finding)") }
-                if drift.counted != drift.recounted { context.console.line("      counters say: \(drift.counted.text)") }
+                if drift.counted != drift.recounted {
+                    context.console.line("      counters say: \(drift.counted.text)")
+                }
             }
             let items = drifts.reduce(0) { $0 + $1.recounted.devices }
             context.console.line("\(drifts.count) jobs, \(items) items recounted, drift \(wrong.count)")
