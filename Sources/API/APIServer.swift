@@ -30,7 +30,7 @@ package struct APIConfiguration: Sendable {
 /// One thing that must work before a process may get requests: PostgreSQL, Redis, the schema.
 package struct ReadinessCheck: Sendable {
     package let name: String
-    /// Throws when it does not work.
+    /// Throws when it does not work. It must end by itself soon after it is cancelled: the probe's answer waits for it.
     package let check: @Sendable () async throws -> Void
 
     package init(_ name: String, _ check: @escaping @Sendable () async throws -> Void) {

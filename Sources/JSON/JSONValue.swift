@@ -14,10 +14,25 @@ package enum JSONValue: Sendable, Hashable {
 }
 
 /// Members in the order in which they were written. A name stands once; a repeated name keeps its last value, as
-/// PostgreSQL's jsonb does.
+/// PostgreSQL's jsonb does. Names are the same when their bytes are: Swift's strings also call differently composed
+/// letters equal, and a document that holds both must not lose one.
 package struct JSONObject: Sendable {
     package private(set) var members: [(name: String, value: JSONValue)]
-    private var positions: [String: Int]
+    private var positions: [Name: Int]
+
+    private struct Name: Sendable, Hashable {
+        let text: String
+
+        init(_ text: String) { self.text = text }
+
+        static func == (left: Name, right: Name) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+
+        func hash(into hasher: inout Hasher) {
+            var text = text
+            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+            hasher.combine(UInt8(0xFF))
+        }
+    }
 
     package init() {
         members = []
@@ -35,18 +50,18 @@ package struct JSONObject: Sendable {
 
     /// Reading an absent name gives nil; assigning nil removes the member.
     package subscript(name: String) -> JSONValue? {
-        get { positions[name].map { members[$0].value } }
+        get { positions[Name(name)].map { members[$0].value } }
         set {
-            switch (positions[name], newValue) {
+            switch (positions[Name(name)], newValue) {
             case (let position?, let value?):
                 members[position].value = value
             case (nil, let value?):
-                positions[name] = members.count
+                positions[Name(name)] = members.count
                 members.append((name, value))
             case (let position?, nil):
                 members.remove(at: position)
                 positions = [:]
-                for (index, member) in members.enumerated() { positions[member.name] = index }
+                for (index, member) in members.enumerated() { positions[Name(member.name)] = index }
             case (nil, nil):
                 break
             }
@@ -62,7 +77,7 @@ extension JSONObject: Hashable {
 
     package func hash(into hasher: inout Hasher) {
         hasher.combine(count)
-        for member in members.sorted(by: { $0.name < $1.name }) {
+        for member in members.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
             hasher.combine(member.name)
             hasher.combine(member.value)
         }

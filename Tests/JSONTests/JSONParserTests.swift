@@ -80,6 +80,16 @@ import Testing
         #expect(accepted > 0)
     }
 
+    @Test("Names that differ in bytes are different members, however alike they look")
+    func namesAreBytes() throws {
+        let text = "{\"e\u{301}\":1,\"\u{e9}\":2}"
+        var object = try #require(try JSONValue(parsing: text).objectValue)
+        #expect(object.count == 2)
+        #expect(JSONValue.object(object).text == text)
+        object["\u{e9}"] = nil
+        #expect(object["e\u{301}"] == 1)
+    }
+
     @Test func keepsOrderAndRemoves() {
         var object = JSONObject([("b", 1), ("a", 2), ("c", 3)])
         object["a"] = nil

@@ -95,6 +95,13 @@ import Testing
             ]
             let reply = try await world.send("PATCH", "/twins/d", ["tags": tags])
             #expect(reply.json["tags"] == tags)
+            // Two spellings of one letter are two keys, and a later patch loses neither.
+            for name in ["e\u{301}", "\u{e9}"] {
+                let patch: JSONValue = ["tags": .object(JSONObject([(name, 1)]))]
+                #expect(try await world.send("PATCH", "/twins/d", patch).status == 200)
+            }
+            let both = try await world.send("PATCH", "/twins/d", ["tags": ["other": 1]])
+            #expect(both.json["tags"]?.objectValue?.count == 12)
         }
     }
 }
