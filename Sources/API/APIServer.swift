@@ -20,6 +20,8 @@ package struct APIConfiguration: Sendable {
     package var hostNames: [String]
     /// Restores the service's refusals where Muster does more: a running job cannot be cancelled.
     package var isStrictHub = false
+    /// Requests in work at the same time; more are answered 503. Probes are not counted against it.
+    package var concurrentRequests = APILimits.concurrentRequests
 
     package init(http: HTTPServer.Configuration, hostNames: [String] = []) {
         self.http = http
@@ -116,13 +118,13 @@ package final class APIServer: Sendable {
         _ operation: Operation, _ request: HTTPRequest, _ tracking: TrackingID, _ record: inout RequestRecord
     ) async -> HTTPResponse {
         let isAdmitted = inWork.withLock { count in
-            guard count < APILimits.concurrentRequests || operation.permission == nil else { return false }
+            guard count < configuration.concurrentRequests || operation.permission == nil else { return false }
             count += 1
             return true
         }
         guard isAdmitted else {
             let error = APIError(
-                .serverBusy, "The service works on \(APILimits.concurrentRequests) requests already.",
+                .serverBusy, "The service works on \(configuration.concurrentRequests) requests already.",
                 retryAfterSeconds: 1)
             record.error = error
             return error.response(form: operation.errorForm, tracking: tracking)

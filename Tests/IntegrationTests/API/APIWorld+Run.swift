@@ -12,13 +12,16 @@ import TwinStore
 
 extension APIWorld {
     /// Runs `body` against a server over HTTP, and stops the server whatever happens.
-    static func run(strict: Bool = false, _ body: (APIWorld) async throws -> Void) async throws {
+    static func run(
+        strict: Bool = false, concurrentRequests: Int = 512, _ body: (APIWorld) async throws -> Void
+    ) async throws {
         try await withWorld { stores in
             let twins = TwinStore(stores.pool)
             let jobs = JobStore(pool: stores.pool)
             var configuration = APIConfiguration(
                 http: HTTPServer.Configuration(address: .host("127.0.0.1", port: 0)), hostNames: ["hub.example"])
             configuration.isStrictHub = strict
+            configuration.concurrentRequests = concurrentRequests
             let server = APIServer(
                 configuration: configuration, twins: twins, jobs: jobs,
                 checks: [ReadinessCheck("postgres") { _ = try await twins.policies() }], log: stores.log.log,

@@ -66,6 +66,17 @@ import TwinStore
         }
     }
 
+    @Test("Beyond the limit of requests in work clients are told to come back; probes still answer")
+    func busy() async throws {
+        try await APIWorld.run(concurrentRequests: 0) { world in
+            let reply = try await world.send("GET", "/devices")
+            #expect(reply.status == 503)
+            #expect(reply.errorCode == "ServerBusy")
+            #expect(reply.headers.first("Retry-After") == "1")
+            #expect(try await world.send("GET", "/livez").status == 200)
+        }
+    }
+
     @Test("Probes and metrics need no token")
     func probes() async throws {
         try await APIWorld.run { world in
