@@ -72,7 +72,7 @@ extension JobStore {
         matching condition: Condition, after: String?, limit: Int
     ) async throws(StoreError) -> [String] {
         let fragment = condition.sql(firstParameter: 3)
-        let statement = Statements.listDevices.filling([
+        let statement = Statements.selectDevices.filling([
             "sources": condition.sources.fromClause, "condition": fragment.text,
         ])
         let rows = try await pool.run(

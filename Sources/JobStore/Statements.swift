@@ -22,7 +22,7 @@ enum Statements {
     static let insertSelectedChunk = Statement("insert_selected_chunk", PackageResources.insert_selected_chunk_sql)
     static let listClaimedBatches = Statement("list_claimed_batches", PackageResources.list_claimed_batches_sql)
     static let listDeviceResults = Statement("list_device_results", PackageResources.list_device_results_sql)
-    static let listDevices = Statement("list_devices", PackageResources.list_devices_sql)
+    static let selectDevices = Statement("select_devices", PackageResources.select_devices_sql)
     static let listEndingJobs = Statement("list_ending_jobs", PackageResources.list_ending_jobs_sql)
     static let listExpandingJobs = Statement("list_expanding_jobs", PackageResources.list_expanding_jobs_sql)
     static let listFinishableJobs = Statement("list_finishable_jobs", PackageResources.list_finishable_jobs_sql)
