@@ -74,6 +74,7 @@ let package = Package(
             ]),
         module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
         module("Worker", ["JobStore", "LeaseStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
+        module("OperatorClient", ["Access", "HTTP", "Sockets", "ServiceKit", "JSON"]),
         .executableTarget(
             name: "muster",
             dependencies: [
@@ -89,6 +90,7 @@ let package = Package(
                 "JobStore",
                 "LeaseStore",
                 "Migrations",
+                "OperatorClient",
                 "Postgres",
                 "Redis",
                 "ServiceKit",
@@ -110,6 +112,7 @@ let package = Package(
                 "ServiceKit", "JSON",
             ]),
         tests("CommandLineKitTests", ["CommandLineKit"]),
+        tests("OperatorClientTests", ["OperatorClient", "HTTP", "ServiceKit", "JSON"]),
         tests("CryptoTests", ["Crypto"]),
         tests("HTTPTests", ["HTTP", "Sockets", "ServiceKit"]),
         tests("AccessTests", ["Access", "Crypto"]),
