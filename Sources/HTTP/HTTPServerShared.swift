@@ -16,6 +16,8 @@ final class HTTPServerShared: Sendable {
     private let bufferedBytes = Atomic<Int>(0)
     private let connections = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
+    private static let acceptWarningInterval: Duration = .seconds(1)
+    private let nextAcceptWarning = Mutex<Instant?>(nil)
 
     init(
         _ configuration: HTTPServer.Configuration, log: Log, metrics: Metrics, clock: any ServiceClock,
@@ -64,10 +66,18 @@ final class HTTPServerShared: Sendable {
             "http_connection_failed", [("code", .string(error.code.rawValue)), ("reason", .string(error.message))])
     }
 
+    /// Comes with every connection that is turned away, so only one a second is written.
     func acceptFailed(_ error: SocketError) {
         metrics.count(
             "muster_http_accept_failures_total", "Times that accepting HTTP connections met an error or a limit.",
             labels: [("code", error.code.rawValue)])
+        let now = clock.now
+        let isDue = nextAcceptWarning.withLock { next in
+            guard next.map({ $0 <= now }) ?? true else { return false }
+            next = now + Self.acceptWarningInterval
+            return true
+        }
+        guard isDue else { return }
         log.warning("http_accept_failed", [("code", .string(error.code.rawValue)), ("reason", .string(error.message))])
     }
 }

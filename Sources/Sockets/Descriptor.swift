@@ -45,7 +45,8 @@ enum Descriptor {
     }
 
     static func accept(_ descriptor: Int32) -> Result {
-        result { Int(muster_accept(descriptor)) }
+        let flags = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        return result { Int(muster_accept4(descriptor, nil, nil, flags)) }
     }
 
     static func finishWriting(_ descriptor: Int32) {

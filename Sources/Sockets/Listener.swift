@@ -1,8 +1,8 @@
 // A listening socket. One loop accepts and hands the connections to all loops of the group in turn, so that they are
 // spread evenly, which SO_REUSEPORT does only on average and Unix sockets cannot do at all.
 //
-// Out of descriptors: the spare one is closed, which makes room to accept one connection and close it, so that clients
-// learn quickly that nobody serves them, instead of the kernel reporting the same connection for ever. At the limit of
+// Nearly out of descriptors (`DescriptorLimit`), connections are accepted and closed, so that clients learn quickly that
+// nobody serves them. Should the last one go all the same, a spare is closed to make room for that. At the limit of
 // connections nothing is accepted; clients wait in the kernel's backlog.
 
 private import CLinux
@@ -44,6 +44,7 @@ package final class Listener: Sendable {
         _ configuration: Configuration, group: EventLoopGroup = .shared,
         makeHandler: @escaping @Sendable (Reactor) -> any ConnectionHandler
     ) async throws(SocketError) -> Listener {
+        DescriptorLimit.raise()
         // A name can have several addresses; the first is the one that clients of this machine try first.
         guard let resolved = try await ResolvedAddress.resolve(configuration.address).first else {
             throw SocketError(code: .resolution, message: "\(configuration.address) has no address")
@@ -143,6 +144,12 @@ private final class Acceptor: Channel {
             }
             switch Descriptor.accept(descriptor) {
             case .count(let accepted):
+                guard !DescriptorLimit.isNearlyReached(by: Int32(accepted)) else {
+                    Descriptor.close(Int32(accepted))
+                    slots.release()
+                    trouble(SocketError(code: .overflow, message: "nearly all descriptors are in use"))
+                    continue
+                }
                 handOver(Int32(accepted))
             case .wouldBlock:
                 return slots.release()

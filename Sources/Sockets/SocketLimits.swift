@@ -11,6 +11,8 @@ enum SocketLimits {
     static let acceptPause: Duration = .milliseconds(100)
     /// Connections that may wait in the kernel; it cuts this to net.core.somaxconn.
     static let backlog: Int32 = 4096
+    /// Descriptors that accepting leaves for everything else: pools of stores, files, outgoing connections, libraries.
+    static let reservedDescriptors = 64
     /// A TLS handshake of a client on a bad network takes a few seconds.
     static let handshakeTimeout: Duration = .seconds(10)
     /// After our last byte the peer has this long to close its side. Without this wait, bytes of his that we never
