@@ -133,7 +133,7 @@ import Testing
     // MARK: Timeouts
 
     @Test func slowHeadersAreRefused() async throws {
-        try await ServerHarness.run(limits: { $0.headerTimeout = .milliseconds(100) }) { harness in
+        try await ServerHarness.run(limits: { $0.headerTimeout = .seconds(1) }) { harness in
             let client = try await harness.client()
             client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ")
             #expect(try await client.waitForEnd().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
@@ -243,7 +243,9 @@ import Testing
         let began = Signal()
         let mayEnd = Signal()
         let server = HTTPServer(
-            configuration: HTTPServer.Configuration(address: .host("127.0.0.1", port: 0)), log: .silent,
+            // A path, which no other test's server can take when this one gives it up.
+            configuration: HTTPServer.Configuration(address: .unix(path: "/tmp/muster-\(SystemRandom().next()).sock")),
+            log: .silent,
             metrics: Metrics(), clock: SystemClock(),
             handler: { request in
                 if request.path == "/slow" {
