@@ -25,21 +25,38 @@ final class DevDirectory: Sendable {
 
     /// Creates what is missing and locks the directory.
     init(_ directory: String, user: Installation.User?, random: any RandomSource) throws(DevClusterError) {
-        let path = URL(filePath: directory).standardizedFileURL.path(percentEncoded: false)
-        self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-        guard self.path.utf8.count <= Self.socketFolderMax else {
+        // Everything that can fail happens before the first property is set: Swift 6.3.1 crashes when it optimises a
+        // half-made object that throws a typed error.
+        let prepared = try Self.prepare(directory, user, random)
+        path = prepared.path
+        lock = Mutex(prepared.lock)
+        password = prepared.password
+    }
+
+    private static func prepare(
+        _ directory: String, _ user: Installation.User?, _ random: any RandomSource
+    ) throws(DevClusterError) -> (path: String, lock: Int32, password: String) {
+        var path = URL(filePath: directory).standardizedFileURL.path(percentEncoded: false)
+        if path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        guard path.utf8.count <= socketFolderMax else {
             throw .directoryUnusable(
-                path: self.path, reason: "its path is longer than \(Self.socketFolderMax) bytes, too long for a socket")
+                path: path, reason: "its path is longer than \(socketFolderMax) bytes, too long for a socket")
         }
         do {
-            try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw .directoryUnusable(path: self.path, reason: "it cannot be created (\(error.localizedDescription))")
+            throw .directoryUnusable(path: path, reason: "it cannot be created (\(error.localizedDescription))")
         }
-        lock = Mutex(try Self.lock("\(self.path)/lock", directory: self.path))
-        password = try Self.password(at: "\(self.path)/password", random: random)
-        for folder in ["", "/sockets", "/redis", "/postgres"] { try Self.own(self.path + folder, user) }
-        if let user { try Self.checkAccess(self.path, user) }
+        let lock = try lock("\(path)/lock", directory: path)
+        do {
+            let password = try password(at: "\(path)/password", random: random)
+            for folder in ["", "/sockets", "/redis", "/postgres"] { try own(path + folder, user) }
+            if let user { try checkAccess(path, user) }
+            return (path, lock, password)
+        } catch {
+            close(lock)
+            throw error
+        }
     }
 
     deinit { unlock() }
