@@ -128,7 +128,8 @@ package final class Worker: Sendable {
 
     private func work(on id: BatchID) async throws {
         let started = clock.now
-        guard let batch = try await store.claim([id], worker: self.id).first else {
+        let claimed = try await store.claim([id], worker: self.id)
+        guard let batch = claimed.first else {
             // Somebody else has it, it is closed, or its job ended: an offer that was out of date.
             try await letGo(id)
             return
@@ -141,7 +142,8 @@ package final class Worker: Sendable {
             throw error
         }
         try await letGo(id)
-        metrics.observe("muster_batch_seconds", "Time from claim to recorded result of a batch", clock.now - started)
+        let duration = clock.now - started
+        metrics.observe("muster_batch_seconds", "Time from claim to recorded result of a batch", duration)
     }
 
     private func execute(_ batch: ClaimedBatch) async throws {
@@ -176,7 +178,7 @@ package final class Worker: Sendable {
         }
     }
 
-    private func letGo(_ batch: BatchID) async throws(StoreError) {
+    private func letGo(_ batch: BatchID) async throws {
         renewer.withTable { $0.remove(batch) }
         try await leases.release(worker: id, batches: [batch])
     }
