@@ -1,0 +1,26 @@
+"""One Muster for the run, with every role in one process, on stores of its own, over TLS; one world for each test."""
+
+import os
+import uuid
+
+import pytest
+
+import certificates
+from hub import Hub, World
+from muster_process import MusterProcess
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory) -> Hub:
+    folder = tmp_path_factory.mktemp("muster")
+    made = certificates.make(folder)
+    # The SDK's HTTP client reads this; it is how an operator makes it trust a private authority.
+    os.environ["REQUESTS_CA_BUNDLE"] = str(made.authority)
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1"
+    with MusterProcess(folder, made) as process:
+        yield process.hub()
+
+
+@pytest.fixture
+def world(hub) -> World:
+    return World(hub, "w" + uuid.uuid4().hex[:10])

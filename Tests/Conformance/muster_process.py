@@ -1,0 +1,78 @@
+"""Starts `muster dev` over TLS on a free port and stops it, with everything it started, at the end."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from certificates import Certificates
+from hub import Hub
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICIES = ["iothubowner", "service", "device", "registryRead", "registryReadWrite"]
+START_LIMIT = 60
+STOP_LIMIT = 60
+
+
+class MusterProcess:
+    def __init__(self, folder: Path, certificates: Certificates):
+        self.binary = os.environ.get("MUSTER_BINARY", str(ROOT / ".build" / "debug" / "muster"))
+        self.log = folder / "muster.log"
+        self.certificates = certificates
+
+    def __enter__(self) -> "MusterProcess":
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    self.binary, "dev", "--ephemeral", "--json", "--listen", "127.0.0.1:0", "--log-level", "warning",
+                    "--tls-cert", str(self.certificates.chain), "--tls-key", str(self.certificates.key),
+                ],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+            )
+        try:
+            self.addresses = json.loads(self._first_line())
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        code = self._stop()
+        assert code == 0, f"muster dev ended with {code}:\n{self.log.read_text()[-4000:]}"
+
+    def _first_line(self) -> str:
+        lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=lambda: lines.put(self.process.stdout.readline()), daemon=True).start()
+        try:
+            line = lines.get(timeout=START_LIMIT)
+        except queue.Empty:
+            line = ""
+        assert line, f"muster dev is not ready:\n{self.log.read_text()[-4000:]}"
+        return line
+
+    def _stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_LIMIT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait(STOP_LIMIT)
+
+    def hub(self) -> Hub:
+        fields = dict(part.split("=", 1) for part in self.addresses["connectionString"].split(";"))
+        keys = {name: self._policy(name)["primaryKey"] for name in POLICIES}
+        return Hub(
+            host=fields["HostName"], policy=fields["SharedAccessKeyName"], key=fields["SharedAccessKey"],
+            keys=keys, database=self.addresses["databaseUrl"],
+        )
+
+    def _policy(self, name: str) -> dict:
+        shown = subprocess.run(
+            [self.binary, "policy", "show", name, "--json"], check=True, capture_output=True, text=True,
+            env={**os.environ, "DATABASE_URL": self.addresses["databaseUrl"]}, timeout=30,
+        )
+        return json.loads(shown.stdout)
