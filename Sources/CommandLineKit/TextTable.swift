@@ -20,22 +20,40 @@ package struct TextTable: Sendable {
         rows.append(cells.map(Printable.text))
     }
 
+    /// Widths that grow from table to table, for rows that come in pages.
+    package struct Layout: Sendable {
+        fileprivate var widths: [Int]?
+
+        package init() {}
+    }
+
     /// The title line and the rows, each with its line end.
     package var text: String {
-        var widths = columns.map(\.title.count)
+        var layout = Layout()
+        return text(&layout)
+    }
+
+    /// The rows; the title line too, when the layout has not been used yet.
+    package func text(_ layout: inout Layout) -> String {
+        let isFirst = layout.widths == nil
+        var widths = layout.widths ?? columns.map(\.title.count)
+        precondition(widths.count == columns.count, "a layout of \(widths.count) columns for \(columns.count)")
         for row in rows { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) } }
-        return ([columns.map(\.title)] + rows).map { row in
-            var line = ""
-            for (index, cell) in row.enumerated() {
-                let padding = String(repeating: " ", count: widths[index] - cell.count)
-                if index > 0 { line += "  " }
-                switch columns[index].alignment {
-                case .right: line += padding + cell
-                case .left: line += index == row.count - 1 ? cell : cell + padding
-                }
+        layout.widths = widths
+        return ((isFirst ? [columns.map(\.title)] : []) + rows).map { line($0, widths) }.joined()
+    }
+
+    private func line(_ row: [String], _ widths: [Int]) -> String {
+        var line = ""
+        for (index, cell) in row.enumerated() {
+            let padding = String(repeating: " ", count: widths[index] - cell.count)
+            if index > 0 { line += "  " }
+            switch columns[index].alignment {
+            case .right: line += padding + cell
+            case .left: line += index == row.count - 1 ? cell : cell + padding
             }
-            return line + "\n"
-        }.joined()
+        }
+        return line + "\n"
     }
 }
 

@@ -1,5 +1,6 @@
 // The operations of the service API (wire contract, sections 1, 3.1, 4.2 and 6), one function each.
 
+import HTTP
 package import JSON
 
 extension OperatorClient {
@@ -43,6 +44,27 @@ extension OperatorClient {
 
     package func device(_ id: String) async throws -> JSONValue {
         try await send("GET", RequestPath(["devices", id]), .always).body
+    }
+
+    /// A bulk request of one entry.
+    package func bulk(_ entry: JSONObject) async throws {
+        let answer = try await send(
+            "POST", RequestPath(["devices"]), body: JSONValue.array([.object(entry)]).bytes, .ifNotProcessed,
+            accepted: [400])
+        guard answer.response.status == 400 else { return }
+        guard let error = answer.body["errors"]?.arrayValue?.first else {
+            let error = OperatorError(answer.response)
+            throw OperatorError(
+                error.kind, status: error.status, code: error.code, DeviceImport.withoutIndex(error.message))
+        }
+        let code = error["errorCode"]?.stringValue
+        let kind: OperatorError.Kind =
+            switch code {
+            case "DeviceAlreadyExists", "PreconditionFailed": .conflict
+            case "DeviceNotFound": .notFound
+            default: .invalid
+            }
+        throw OperatorError(kind, code: code, error["errorStatus"]?.stringValue ?? "The service refused the device.")
     }
 
     /// `etag` nil: whatever its state.

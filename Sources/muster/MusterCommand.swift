@@ -2,6 +2,7 @@
 
 import CommandLineKit
 import Foundation
+import OperatorClient
 import ServiceKit
 
 /// The outside world of one command.
@@ -46,6 +47,12 @@ enum MusterCommand {
             // The server's text may quote data, which keeps it out of logs; the operator at this terminal may see it.
             console.note("muster: \(error): \(Printable.text(error.message))")
             return error.exitCode
+        case let error as OperatorError:
+            console.note("muster: \(Printable.text(error.description))")
+            return error.exitCode
+        case is ImportFormatError, is ImportFile.Failure:
+            console.note("muster: \(Printable.text("\(error)"))")
+            return .usage
         default:
             console.note("muster: \(error)")
             return .internalError

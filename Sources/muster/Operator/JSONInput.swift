@@ -1,0 +1,69 @@
+// JSON from the command line: the text itself, `@file`, or `-` for standard input.
+
+import CommandLineKit
+import Foundation
+import JSON
+
+enum JSONInput {
+    static let help = "JSON, or @file, or - for standard input"
+
+    /// Nil when the option is absent.
+    static func object(_ command: ParsedCommand, _ name: String) throws(UsageError) -> JSONObject? {
+        guard let text = command.optionalText(name) else { return nil }
+        let value: JSONValue
+        do {
+            value = try JSONValue(parsing: try bytes(text), limits: JSONLimits(refusesInexactIntegers: true))
+        } catch let error as JSONError {
+            throw command.mistake(name, "is no JSON: \(error).")
+        } catch {
+            throw command.mistake(name, "cannot be read: \(error.localizedDescription)")
+        }
+        guard let object = value.objectValue else {
+            throw command.mistake(name, "must be a JSON object; it is \(value.kind).")
+        }
+        return object
+    }
+
+    private static func bytes(_ text: String) throws -> [UInt8] {
+        if text == "-" { return try FileHandle.standardInput.readToEnd().map { Array($0) } ?? [] }
+        if text.hasPrefix("@") { return Array(try Data(contentsOf: URL(fileURLWithPath: String(text.dropFirst())))) }
+        return Array(text.utf8)
+    }
+
+    /// The patch of a twin from `--<whole>`, or from `--tags` and `--desired`.
+    static func twinPatch(_ command: ParsedCommand, whole: String) throws(UsageError) -> JSONObject {
+        let tags = try object(command, "tags")
+        let desired = try object(command, "desired")
+        if let patch = try object(command, whole) {
+            guard tags == nil, desired == nil else {
+                throw command.mistake("--\(whole) holds tags and properties itself; leave out --tags and --desired.")
+            }
+            return patch
+        }
+        guard tags != nil || desired != nil else {
+            throw command.mistake("What to change is missing: give --tags, --desired, or both in --\(whole).")
+        }
+        return twin(tags: tags, desired: desired)
+    }
+
+    static func twin(tags: JSONObject?, desired: JSONObject?) -> JSONObject {
+        var twin = JSONObject()
+        if let tags { twin["tags"] = .object(tags) }
+        if let desired { twin["properties"] = ["desired": .object(desired)] }
+        return twin
+    }
+
+    static func twinOptions(whole: String) -> [OptionSpec] {
+        [
+            OptionSpec(
+                name: "tags", kind: .text(placeholder: "json"),
+                help: "tags to set; null removes one (\(help))"),
+            OptionSpec(
+                name: "desired", kind: .text(placeholder: "json"),
+                help: "desired properties to set; null removes one"),
+            OptionSpec(
+                name: whole, kind: .text(placeholder: "json"),
+                help: "both in one: {\"tags\":{…},\"properties\":{\"desired\":{…}}}"),
+        ]
+    }
+}
