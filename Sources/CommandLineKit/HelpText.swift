@@ -51,12 +51,13 @@ enum HelpText {
         }.joined(separator: "\n")
     }
 
-    /// Breaks at spaces; keeps line ends of the text. Lines after the first are indented.
+    /// Fills lines; an empty line of the text begins a paragraph. Lines after the first are indented.
     static func wrap(_ text: String, width: Int, indent: Int) -> String {
         var lines: [String] = []
-        for paragraph in text.split(separator: "\n", omittingEmptySubsequences: false) {
+        for (index, paragraph) in text.split(separator: "\n\n").enumerated() {
+            if index > 0 { lines.append("") }
             var line = ""
-            for word in paragraph.split(separator: " ") {
+            for word in paragraph.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
                 if !line.isEmpty, line.count + 1 + word.count > width {
                     lines.append(line)
                     line = ""

@@ -18,7 +18,9 @@ enum DeviceImportCommand {
             tags.<name>, desired.<name> (with more names after further dots). Unquoted numbers, true and false are what
             they look like; quoted cells are text. A type after the name holds for the whole column: tags.building:string
             (also :number, :boolean, :json). An empty cell sets nothing.
+
             NDJSON: one JSON object a line, as in the bulk operation of the API: {"id":…,"tags":{…},"properties":{"desired":{…}}}.
+
             A device that is refused is reported with its line, and the others are imported.
             """,
         arguments: [ArgumentSpec(name: "file", help: "CSV or NDJSON; - for standard input")],
