@@ -35,7 +35,8 @@ install_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
     note "installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    as_root apt-get update -qq
+    # A list of some other source that cannot be read is no reason to stop; a missing package is.
+    as_root apt-get update -qq || true
     as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 }
 
