@@ -21,6 +21,10 @@ struct TestCertificates: Sendable {
     private init() throws {
         directory = NSTemporaryDirectory() + "muster-certificates-\(ProcessInfo.processInfo.processIdentifier)"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        atexit {
+            guard let directory = try? TestCertificates.shared.get().directory else { return }
+            try? FileManager.default.removeItem(atPath: directory)
+        }
         let extensions = "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n"
         try Data(extensions.utf8).write(to: URL(fileURLWithPath: directory + "/server.ext"))
         let root = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
