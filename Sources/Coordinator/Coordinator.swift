@@ -19,8 +19,11 @@ package final class Coordinator: Sendable {
     private let log: Log
     private let metrics: Metrics
     private let holder: String
-    /// Jobs that a task of this process is expanding or ending: the next round leaves them alone.
-    private let busy = Mutex<Set<Int64>>([])
+    /// What a task of this process does to a job; the next round leaves that job alone.
+    private enum LongWork: String {
+        case ending, expansion
+    }
+    private let busy = Mutex<[Int64: LongWork]>([:])
 
     /// `holder` names one life of this process.
     package init(
@@ -78,36 +81,42 @@ package final class Coordinator: Sendable {
             log.info("job_expired", [("key", .integer(job))])
         }
         for (job, isCancelled) in try await store.endingJobs() {
-            begin(job, "ending", &tasks) {
+            begin(.ending, job, &tasks) {
                 try await self.ender.endItems(of: job, isCancelled: isCancelled) {
                     self.elector.leadership == leadership
                 }
-                return true
             }
         }
-        let free = Limits.concurrentExpansions - busy.withLock { $0.count }
-        for job in try await store.expandingJobs(limit: Limits.runningJobs).prefix(max(0, free)) {
-            begin(job.job, "expansion", &tasks) {
-                try await self.expander.expand(job, under: leadership) != .stopped
+        for job in try await store.expandingJobs(limit: Limits.runningJobs) {
+            let running = busy.withLock { busy in busy.values.count { $0 == .expansion } }
+            guard running < Limits.concurrentExpansions else { break }
+            begin(.expansion, job.job, &tasks) {
+                _ = try await self.expander.expand(job, under: leadership)
             }
         }
         try await ender.finishJobs(actor: leadership.actor)
     }
 
-    /// Runs `work` in a task of its own unless the job has one; true means that the next round should come at once.
+    /// Runs `work` in a task of its own unless the job has one. Its end calls for the next round: there may be items to
+    /// end, or the job may be done.
     private func begin(
-        _ job: Int64, _ name: String, _ tasks: inout DiscardingTaskGroup,
-        _ work: @escaping @Sendable () async throws -> Bool
+        _ kind: LongWork, _ job: Int64, _ tasks: inout DiscardingTaskGroup,
+        _ work: @escaping @Sendable () async throws -> Void
     ) {
-        guard busy.withLock({ $0.insert(job).inserted }) else { return }
+        let isFree = busy.withLock { busy in
+            if busy[job] != nil { return false }
+            busy[job] = kind
+            return true
+        }
+        guard isFree else { return }
         tasks.addTask {
             do {
-                let isDone = try await work()
-                self.busy.withLock { _ = $0.remove(job) }
-                if isDone { try await self.leases.wake(.coordinators) }
+                try await work()
+                self.busy.withLock { $0[job] = nil }
+                try await self.leases.wake(.coordinators)
             } catch {
-                await self.report("\(name)_failed", error)
-                self.busy.withLock { _ = $0.remove(job) }
+                await self.report("\(kind.rawValue)_failed", error)
+                self.busy.withLock { $0[job] = nil }
             }
         }
     }

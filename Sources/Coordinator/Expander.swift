@@ -86,7 +86,7 @@ package struct Expander: Sendable {
         }
         let first = try await store.devices(
             matching: condition, after: start.lastDevice, limit: Limits.smallJobDevices + 1)
-        let isLarge = first.count > Limits.smallJobDevices || start.slot.map { $0 >= 1_000_000_000 } == true
+        let isLarge = first.count > Limits.smallJobDevices || start.slot.map(JobStore.isOwn) == true
         let slot = try await store.assignSlot(job: job.job, isLarge: isLarge)
         let ending =
             first.count > Limits.smallJobDevices

@@ -45,8 +45,11 @@ package enum Limits {
     package static let batchItemsMinimum = 20
     /// Batches that a job of at most `smallJobDevices` is cut into, if its size allows.
     package static let batchesSmallJob = 8
-    /// Expansions that run at the same time on the leader; each holds two connections.
-    package static let concurrentExpansions = 2
+    /// Expansions that run at the same time on the leader, so that a small job need not wait for a large one; each holds
+    /// up to two of the leader's connections.
+    package static let concurrentExpansions = 4
+    /// Connections of the leader's loops: two for each expansion, and some for the rounds, the sweep and the election.
+    package static let leaderConnections = 12
 
     // MARK: Leases
 

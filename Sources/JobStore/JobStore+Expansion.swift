@@ -96,6 +96,9 @@ extension JobStore {
     /// Slots below are days, written yyyymmdd.
     private static let firstOwnSlot: Int64 = 1_000_000_000
 
+    /// Whether a slot belongs to one large job.
+    package static func isOwn(slot: Int64) -> Bool { slot >= firstOwnSlot }
+
     /// A condition that no index serves reads every twin: minutes on tens of millions of them.
     private static let selectionTimeout: Duration = .seconds(600)
 

@@ -4,8 +4,9 @@
 -- Returns no row when the id is taken.
 -- Safe when two run at once: the unique index on job_id decides.
 WITH accepted AS (
-    SELECT clock_timestamp() AS at,
-           coalesce(timestamptz 'epoch' + $6::bigint * interval '1 microsecond', clock_timestamp()) AS start_at
+    -- One reading of the clock: with two, a job without a start time would start in its own future now and then.
+    SELECT at, coalesce(timestamptz 'epoch' + $6::bigint * interval '1 microsecond', at) AS start_at
+    FROM (SELECT clock_timestamp() AS at) now
 ), inserted AS (
     INSERT INTO jobs (job_id, type, query_condition, action, request_digest, state, created_at, start_at,
                       max_execution_seconds, deadline)

@@ -5,6 +5,7 @@ import CommandLineKit
 import Foundation
 import HTTP
 import JSON
+import JobModel
 import ServiceKit
 import Sockets
 
@@ -24,16 +25,13 @@ enum CoordinatorCommand {
             "muster coordinator --listen 0.0.0.0:443 --tls-cert hub.pem --tls-key hub.key --host-name hub.example.org",
         ])
 
-    /// Connections of the leader's loops, beside those of the API.
-    static let leaderConnections = 8
-
     static let run: Action = { command, context in
         let log = RoleOptions.log(command, role: "coordinator")
         log.info("starting", command.settings.map { ($0.name, .string("\($0.value) (\($0.origin))")) })
         let configuration = try apiConfiguration(command)
         var settings = RoleOptions.storeSettings(command)
         let apiStores = try Stores(settings, log: log)
-        settings.connections = leaderConnections
+        settings.connections = Limits.leaderConnections
         let leaderStores = try Stores(settings, log: log, metrics: apiStores.metrics)
         try await apiStores.check()
         let signals = TerminationSignals { exit(ExitCode.internalError.rawValue) }

@@ -83,7 +83,7 @@ enum DevCommand {
         let apiStores = try stores(16)
         try await Migrator(apiStores.pool).apply()
         try await apiStores.check()
-        let leaderStores = try stores(CoordinatorCommand.leaderConnections)
+        let leaderStores = try stores(Limits.leaderConnections)
         let concurrency = command.integer("concurrent-batches")
         let workers = try (0..<command.integer("workers")).map { _ in try stores(concurrency + 2) }
         let policies = try await apiStores.twins.policies()
