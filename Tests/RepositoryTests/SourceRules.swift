@@ -61,8 +61,10 @@ struct SourceRule: Sendable {
     static let statements = SourceRule(
         name: "SQL in Swift",
         message: "SQL stands in Queries/*.sql; compiled pieces are made in TwinQuery and TwinModel",
-        // The operator's client speaks the twin query language, and has no PostgreSQL to reach.
-        applies: { $0.isInSources && $0.target != "OperatorClient" },
+        // The operator's side speaks the twin query language, and has no PostgreSQL to reach.
+        applies: {
+            $0.isInSources && $0.target != "OperatorClient" && !$0.path.hasPrefix("Sources/muster/Operator/")
+        },
         find: { text in
             text.literals.filter { literal in
                 literal.text.contains(
