@@ -57,6 +57,8 @@ extension OperatorError {
         if let body = Self.json(response.body), let message = body["Message"]?.stringValue {
             (code, text) = Self.read(message, code)
         }
+        // The contract's text is the bare id; people need the sentence.
+        if code == "DeviceNotFound", let id = text, !id.contains(" ") { text = "There is no device with id '\(id)'." }
         let reason = HTTPResponse.reasonPhrase(response.status)
         let seconds = response.headers.first("Retry-After").flatMap { Int($0) }
         self.init(

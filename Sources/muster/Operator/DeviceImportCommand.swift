@@ -97,7 +97,13 @@ enum DeviceImportCommand {
         if summary.failed > printedFailures { context.console.note("… and \(summary.failed - printedFailures) more.") }
         let rate = seconds > 0 ? " (\(Int(Double(summary.handled) / seconds))/s)" : ""
         let failed = summary.failed > 0 ? "; \(summary.failed) failed" : ""
+        let verb =
+            switch DeviceImport.Mode(rawValue: command.text("mode")) {
+            case .create, nil: "Imported"
+            case .delete: "Deleted"
+            case .update, .updateTwin: "Updated"
+            }
         context.console.line(
-            "Imported \(summary.imported) devices in \((seconds * 10).rounded() / 10) s\(rate)\(failed).")
+            "\(verb) \(summary.imported) devices in \((seconds * 10).rounded() / 10) s\(rate)\(failed).")
     }
 }

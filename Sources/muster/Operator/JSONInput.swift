@@ -15,6 +15,8 @@ enum JSONInput {
             value = try JSONValue(parsing: try bytes(text), limits: JSONLimits(refusesInexactIntegers: true))
         } catch let error as JSONError {
             throw command.mistake(name, "is no JSON: \(error).")
+        } catch let error as Unreadable {
+            throw command.mistake(name, "cannot be read: \(error.reason).")
         } catch {
             throw command.mistake(name, "cannot be read: \(error.localizedDescription)")
         }
@@ -26,8 +28,15 @@ enum JSONInput {
 
     private static func bytes(_ text: String) throws -> [UInt8] {
         if text == "-" { return try FileHandle.standardInput.readToEnd().map { Array($0) } ?? [] }
-        if text.hasPrefix("@") { return Array(try Data(contentsOf: URL(fileURLWithPath: String(text.dropFirst())))) }
-        return Array(text.utf8)
+        guard text.hasPrefix("@") else { return Array(text.utf8) }
+        let path = String(text.dropFirst())
+        // Foundation's own text leaves out the name.
+        guard access(path, R_OK) == 0 else { throw Unreadable(reason: "\(path): \(String(cString: strerror(errno)))") }
+        return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+    }
+
+    private struct Unreadable: Error {
+        let reason: String
     }
 
     /// The patch of a twin from `--<whole>`, or from `--tags` and `--desired`.

@@ -44,7 +44,7 @@ struct JobView {
             ("pendingCount", "pending"), ("cancelledCount", "cancelled"),
         ]
         let parts = names.filter { count($0.0) > 0 }.map { "\(count($0.0)) \($0.1)" }
-        return parts.isEmpty ? "\(devices)" : "\(devices): " + parts.joined(separator: ", ")
+        return parts.isEmpty ? "\(devices)" : "\(devices) (\(parts.joined(separator: ", ")))"
     }
 }
 

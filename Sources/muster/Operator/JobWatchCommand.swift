@@ -54,6 +54,7 @@ enum JobWatchCommand {
         switch job.status {
         case "scheduled": display.update(text: "scheduled for \(Cell.time(job.document["startTime"])) UTC")
         case "queued": display.update(text: "queued")
+        case "running" where job.devices == 0: display.update(text: "running  selecting devices")
         default:
             let failed = job.count("failedCount")
             display.update(

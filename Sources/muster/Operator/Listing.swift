@@ -22,7 +22,7 @@ struct Listing {
     /// `render` turns one page into rows; the table widens from page to page and prints its titles once.
     func print(_ pages: Pages, nothing: String, _ render: (Pages.Page, [JSONValue]) -> TextTable) async throws {
         let console = context.console
-        var printed = 0
+        var (printed, hasMore) = (0, false)
         var layout = TextTable.Layout()
         if isJSON { console.write("[") }
         for try await page in pages {
@@ -35,13 +35,14 @@ struct Listing {
             }
             printed += items.count
             if let limit, printed >= limit {
-                if !page.isLast || items.count < page.items.count {
-                    console.note("There are more; \(limit) are printed (--limit).")
-                }
+                hasMore = !page.isLast || items.count < page.items.count
                 break
             }
         }
         if isJSON { console.write(printed > 0 ? "\n]\n" : "]\n") }
+        if hasMore {
+            console.note("There are more; the first \(printed) are printed. Give a higher --limit to see them.")
+        }
         if printed == 0, !isJSON { console.note(nothing) }
     }
 }

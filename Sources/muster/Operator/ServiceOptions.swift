@@ -1,6 +1,7 @@
 // The options of every command that talks to a service, and the client they make.
 
 import CommandLineKit
+import Foundation
 import OperatorClient
 
 enum ServiceOptions {
@@ -40,6 +41,9 @@ enum ServiceOptions {
                 trustFile: command.optionalText("ca-file"))
         } catch {
             throw command.mistake("connection-string", "is wrong: \(error).")
+        }
+        if let file = command.optionalText("ca-file"), access(file, R_OK) != 0 {
+            throw command.mistake("ca-file", "cannot be read: \(file): \(String(cString: strerror(errno))).")
         }
         if endpoint.isPlain, !["127.0.0.1", "::1", "localhost"].contains(endpoint.host) {
             context.console.note("Warning: --plain-http sends the token unencrypted to \(endpoint.host).")
