@@ -10,13 +10,15 @@
 //
 // Back-pressure: a handler pauses reading while it cannot take more, and what it writes is bounded by `outputLimit`;
 // a peer that takes nothing for `writeTimeout` is dropped. An idle connection owns no buffer.
+//
+// How a connection is opened or accepted stands in Connection+Opening.swift.
 
 private import CLinux
 private import Glibc
 package import ServiceKit
 
 package final class Connection: Channel {
-    private enum Mode {
+    enum Mode {
         case connecting
         case handshaking
         case open
@@ -26,31 +28,31 @@ package final class Connection: Channel {
     }
 
     package let reactor: Reactor
-    private var mode: Mode
-    private var handler: (any ConnectionHandler)?
-    private var descriptor: Int32 = -1
-    private var registration: Reactor.Registration?
-    private var interest: UInt32 = 0
-    private var output = OutputBuffer()
-    private var tls: TLSSession?
-    private var connector: Connector?
+    var mode: Mode
+    var handler: (any ConnectionHandler)?
+    var descriptor: Int32 = -1
+    var registration: Reactor.Registration?
+    var interest: UInt32 = 0
+    var output = OutputBuffer()
+    var tls: TLSSession?
+    var connector: Connector?
     /// Told when the descriptor of an accepted connection is free again.
-    private let slots: ConnectionSlots?
+    let slots: ConnectionSlots?
 
-    private var isReadingPaused = false
-    private var hasPeerFinished = false
-    private var hasPeerLeft = false
-    private var isDeferred = false
+    var isReadingPaused = false
+    var hasPeerFinished = false
+    var hasPeerLeft = false
+    var isDeferred = false
     /// TLS may hold plain text that was not handed out because reading was paused.
-    private var mustPump = false
-    private var mayTellDrained = false
-    private var bytesDropped = 0
+    var mustPump = false
+    var mayTellDrained = false
+    var bytesDropped = 0
     /// Who ended an orderly connection.
-    private var endReason = CloseReason.local
+    var endReason = CloseReason.local
 
     /// The earliest timer of this connection in the reactor's heap. A later deadline needs no new timer.
-    private var armed: Instant?
-    private var stallDeadline: Instant?
+    var armed: Instant?
+    var stallDeadline: Instant?
 
     /// Calls `deadlinePassed` then, once; nil for never. Setting it is cheap enough for every packet.
     package var deadline: Instant? {
@@ -67,95 +69,11 @@ package final class Connection: Channel {
     /// The peer's address for logs.
     package var peer: String { ResolvedAddress.of(descriptor, peer: true)?.description ?? "unknown" }
 
-    // MARK: Coming into being
-
-    private init(_ reactor: Reactor, mode: Mode, handler: any ConnectionHandler, slots: ConnectionSlots?) {
+    init(_ reactor: Reactor, mode: Mode, handler: any ConnectionHandler, slots: ConnectionSlots?) {
         self.reactor = reactor
         self.mode = mode
         self.handler = handler
         self.slots = slots
-    }
-
-    /// Takes over a descriptor that was accepted.
-    static func accepted(
-        _ descriptor: Int32, on reactor: Reactor, tls: TLSContext?, handler: any ConnectionHandler,
-        slots: ConnectionSlots
-    ) {
-        let connection = Connection(reactor, mode: .handshaking, handler: handler, slots: slots)
-        Descriptor.disableDelay(descriptor)
-        connection.descriptor = descriptor
-        connection.register(EPOLLIN.rawValue)
-        connection.begin(tls: tls.map { TLSSession($0) })
-    }
-
-    /// Opens a connection to the first of `addresses` that answers, each given `timeout`. The handler learns the
-    /// outcome: `opened`, or `closed` with the reason. `serverName` is what the certificate must be for.
-    package static func open(
-        to addresses: [ResolvedAddress], on reactor: Reactor, tls: TLSContext?, serverName: String, timeout: Duration,
-        handler: any ConnectionHandler
-    ) {
-        let connection = Connection(reactor, mode: .connecting, handler: handler, slots: nil)
-        connection.connector = Connector(
-            addresses: addresses[...], timeout: timeout,
-            makeTLS: { tls.map { TLSSession($0, serverName: serverName) } })
-        connection.connectToNext()
-    }
-
-    private struct Connector {
-        var addresses: ArraySlice<ResolvedAddress>
-        let timeout: Duration
-        let makeTLS: () -> TLSSession?
-        var lastError = SocketError(code: .refused, message: "no address to connect to")
-    }
-
-    private func connectToNext() {
-        while let address = connector?.addresses.popFirst() {
-            do {
-                descriptor = try Descriptor.open(family: address.family)
-            } catch {
-                connector?.lastError = error
-                continue
-            }
-            Descriptor.disableDelay(descriptor)
-            let result = address.withPointer { connect(descriptor, $0, $1) }
-            // EAGAIN: the backlog of a Unix socket is full, which is a refusal.
-            if result == 0 || errno == EINPROGRESS {
-                register(EPOLLOUT.rawValue)
-                deadline = connector.map { reactor.now + $0.timeout }
-                return
-            }
-            connector?.lastError = SocketError(errno: errno, "connect to \(address)")
-            Descriptor.close(descriptor)
-            descriptor = -1
-        }
-        if let connector { finish(.failed(connector.lastError)) }
-    }
-
-    private func connectFailed(_ error: SocketError) {
-        connector?.lastError = error
-        releaseDescriptor()
-        connectToNext()
-    }
-
-    private func connected() {
-        let session = connector?.makeTLS()
-        connector = nil
-        interest = EPOLLOUT.rawValue
-        begin(tls: session)
-        updateInterest()
-    }
-
-    private func begin(tls session: TLSSession?) {
-        guard let session else {
-            mode = .open
-            deadline = nil
-            handler?.opened(self)
-            return
-        }
-        tls = session
-        mode = .handshaking
-        deadline = reactor.now + SocketLimits.handshakeTimeout
-        pump()
     }
 
     // MARK: For the handler
@@ -272,7 +190,7 @@ package final class Connection: Channel {
 
     // MARK: Reading
 
-    private var wantsInput: Bool {
+    var wantsInput: Bool {
         guard !hasPeerFinished else { return false }
         switch mode {
         case .connecting, .closed: return false
@@ -282,7 +200,7 @@ package final class Connection: Channel {
         }
     }
 
-    private func readAvailable() {
+    func readAvailable() {
         switch Descriptor.receive(descriptor, reactor.input) {
         case .wouldBlock:
             break
@@ -305,7 +223,7 @@ package final class Connection: Channel {
     }
 
     /// Moves TLS on: handshake, then plain text to the handler until it pauses or nothing is left.
-    private func pump() {
+    func pump() {
         guard let tls else { return }
         if mode == .handshaking {
             switch tls.shakeHands() {
@@ -333,14 +251,14 @@ package final class Connection: Channel {
     }
 
     /// Sends the alert that says why, if the kernel takes it at once.
-    private func failTLS(_ error: SocketError) {
+    func failTLS(_ error: SocketError) {
         tls?.takeOutput(into: &output)
         _ = output.withBytes { Descriptor.send(descriptor, $0) }
         output.removeAll()
         finish(.failed(error))
     }
 
-    private func inputEnded() {
+    func inputEnded() {
         hasPeerFinished = true
         deferWork()
         switch mode {
@@ -355,13 +273,13 @@ package final class Connection: Channel {
 
     // MARK: Writing
 
-    private func deferWork() {
+    func deferWork() {
         guard !isDeferred, mode != .closed else { return }
         isDeferred = true
         reactor.defer(self)
     }
 
-    private func flush() {
+    func flush() {
         var hasProgress = false
         while !output.isEmpty {
             switch output.withBytes({ Descriptor.send(descriptor, $0) }) {
@@ -390,18 +308,18 @@ package final class Connection: Channel {
 
     // MARK: Bookkeeping
 
-    private func arm(_ deadline: Instant?) {
+    func arm(_ deadline: Instant?) {
         guard let deadline, let registration, armed.map({ deadline < $0 }) ?? true else { return }
         armed = deadline
         reactor.arm(registration, at: deadline)
     }
 
-    private func register(_ interest: UInt32) {
+    func register(_ interest: UInt32) {
         self.interest = interest
         registration = reactor.register(self, descriptor, interest)
     }
 
-    private func updateInterest() {
+    func updateInterest() {
         guard mode != .closed, mode != .connecting, let registration else { return }
         var wanted: UInt32 = 0
         if wantsInput {
@@ -415,7 +333,7 @@ package final class Connection: Channel {
         reactor.update(registration, descriptor, wanted)
     }
 
-    private func releaseDescriptor() {
+    func releaseDescriptor() {
         if let registration { reactor.unregister(registration) }
         registration = nil
         armed = nil
@@ -424,7 +342,7 @@ package final class Connection: Channel {
         descriptor = -1
     }
 
-    private func finish(_ reason: CloseReason) {
+    func finish(_ reason: CloseReason) {
         guard mode != .closed else { return }
         mode = .closed
         // What a peer does not take would otherwise stay in the kernel for minutes.
