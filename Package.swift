@@ -51,7 +51,7 @@ let package = Package(
             resources: [.embedInCode("SQL"), .embedInCode("Queries")],
             swiftSettings: settings, plugins: ["ListMigrations"]),
 
-        module("DevCluster", ["Postgres", "Redis", "ServiceKit"]),
+        module("DevCluster", ["Postgres", "Redis", "ServiceKit"], resources: [.embedInCode("Queries")]),
 
         // Stores: SQL in Queries/*.sql, Lua in Scripts/*.lua.
         module("StoreKit", ["Postgres", "TwinModel", "TwinQuery", "JSON"]),

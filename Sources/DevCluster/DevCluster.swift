@@ -255,8 +255,8 @@ package final class DevCluster: Sendable {
     }
 
     private static func createDatabase(_ pool: PostgresPool) async throws {
-        let find = Statement(name: "find_database", text: "SELECT 1 FROM pg_database WHERE datname = 'muster'")
-        let create = Statement(name: "create_database", text: "CREATE DATABASE muster", isPrepared: false)
+        let find = Statement("find_database", PackageResources.find_database_sql)
+        let create = Statement("create_database", PackageResources.create_database_sql)
         guard try await pool.run(find).isEmpty else { return }
         try await pool.run(create)
     }
