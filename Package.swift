@@ -107,7 +107,7 @@ let package = Package(
             [
                 "TestKit", "DevCluster", "Migrations", "API", "Coordinator", "Worker", "JobStore", "LeaseStore",
                 "TwinStore",
-                "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel", "TwinModel", "TwinQuery", "Postgres",
+                "OperatorClient", "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel", "TwinModel", "TwinQuery", "Postgres",
                 "Redis",
                 "ServiceKit", "JSON",
             ]),
