@@ -107,7 +107,8 @@ let package = Package(
             [
                 "TestKit", "DevCluster", "Migrations", "API", "Coordinator", "Worker", "JobStore", "LeaseStore",
                 "TwinStore",
-                "OperatorClient", "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel", "TwinModel", "TwinQuery", "Postgres",
+                "OperatorClient", "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel", "TwinModel",
+                "TwinQuery", "Postgres",
                 "Redis",
                 "ServiceKit", "JSON",
             ]),
