@@ -5,6 +5,9 @@ private import Foundation
 private import Synchronization
 
 package final class TerminationSignals: Sendable {
+    /// What a process ends with at the second signal: the shell's number for Ctrl-C.
+    package static let secondSignalExitCode: Int32 = 130
+
     private struct State {
         var received = 0
         var waiter: CheckedContinuation<Void, Never>?

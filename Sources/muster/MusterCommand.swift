@@ -2,6 +2,7 @@
 
 import CommandLineKit
 import Foundation
+import Migrations
 import OperatorClient
 import ServiceKit
 
@@ -53,6 +54,12 @@ enum MusterCommand {
         case is ImportFormatError, is ImportFile.Failure:
             console.note("muster: \(Printable.text("\(error)"))")
             return .usage
+        case let error as StartError:
+            console.note("muster: \(error)")
+            return error.exitCode
+        case let error as MigrationError:
+            console.note("muster: \(error)")
+            return .conflict
         default:
             console.note("muster: \(error)")
             return .internalError

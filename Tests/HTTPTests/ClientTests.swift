@@ -49,7 +49,7 @@ private final class Scripted: ConnectionHandler {
     }
 
     private func failure(
-        _ client: HTTPClient, _ request: HTTPClientRequest, timeout: Duration = .seconds(10)
+        _ client: HTTPClient, _ request: HTTPClientRequest, timeout: Duration = .seconds(60)
     ) async -> HTTPClientError? {
         do {
             _ = try await client.send(request, timeout: timeout)
@@ -71,7 +71,7 @@ private final class Scripted: ConnectionHandler {
                     group.addTask {
                         let body = Array(String(number).utf8)
                         let request = HTTPClientRequest(method: "POST", target: "/", body: body)
-                        let response = try await client.send(request, timeout: .seconds(10))
+                        let response = try await client.send(request, timeout: .seconds(60))
                         #expect(response.body == body)
                     }
                 }
@@ -127,7 +127,7 @@ private final class Scripted: ConnectionHandler {
             return HTTPResponse(status: 200)
         }) { harness in
             let client = harness.httpClient(connections: 1)
-            async let first = client.send(get("/first"), timeout: .seconds(10))
+            async let first = client.send(get("/first"), timeout: .seconds(60))
             await began.wait()
             let error = await failure(client, get("/second"), timeout: .milliseconds(50))
             #expect(error?.code == .timeout)
@@ -186,7 +186,7 @@ private final class Scripted: ConnectionHandler {
         #expect(await failure(client, get())?.code == .disconnected)
         #expect(await failure(client, get())?.code == .malformed)
         // Without a length the end of the connection is the end of the body.
-        #expect(try await client.send(get(), timeout: .seconds(10)).body == Array("all".utf8))
+        #expect(try await client.send(get(), timeout: .seconds(60)).body == Array("all".utf8))
         client.close()
         await listener.close()
     }

@@ -7,7 +7,7 @@ import Synchronization
 final class RawClient: Sendable {
     struct TimedOut: Error, CustomStringConvertible {
         let received: String
-        var description: String { "nothing more within 10 s after: \(received)" }
+        var description: String { "nothing more within 60 s after: \(received)" }
     }
 
     private struct State {
@@ -28,7 +28,7 @@ final class RawClient: Sendable {
         let addresses = try await ResolvedAddress.resolve(address)
         loop.execute { reactor in
             Connection.open(
-                to: addresses, on: reactor, tls: tls, serverName: "localhost", timeout: .seconds(5),
+                to: addresses, on: reactor, tls: tls, serverName: "localhost", timeout: .seconds(30),
                 handler: Handler(self))
         }
         _ = try await wait { [self] _, ended in ended || state.withLock { $0.isOpen } }
@@ -65,7 +65,7 @@ final class RawClient: Sendable {
 
     private func wait(_ wanted: @escaping @Sendable (String, Bool) -> Bool) async throws -> String {
         loop.execute { [self] reactor in
-            reactor.schedule(at: reactor.now + .seconds(10)) { [self] _ in settle(timedOut: true) }
+            reactor.schedule(at: reactor.now + .seconds(60)) { [self] _ in settle(timedOut: true) }
         }
         let isThere = await withCheckedContinuation { continuation in
             state.withLock { state in

@@ -47,7 +47,7 @@ struct ServerHarness {
 func expectOK(
     _ client: HTTPClient, _ request: HTTPClientRequest, sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {
-    let response = try await client.send(request, timeout: .seconds(10))
+    let response = try await client.send(request, timeout: .seconds(60))
     #expect(response.status == 200, sourceLocation: sourceLocation)
 }
 

@@ -20,7 +20,7 @@ import Testing
             let body = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
             for round in 0..<3 {
                 let request = HTTPClientRequest(method: "PUT", target: "/\(round)", body: body)
-                let response = try await client.send(request, timeout: .seconds(10))
+                let response = try await client.send(request, timeout: .seconds(60))
                 #expect(response.status == 200)
                 #expect(response.body == Array("PUT /\(round) ".utf8) + body)
             }
@@ -125,7 +125,7 @@ import Testing
 
     private func failure(_ client: HTTPClient) async -> HTTPClientError? {
         do {
-            _ = try await client.send(HTTPClientRequest(method: "GET", target: "/"), timeout: .seconds(10))
+            _ = try await client.send(HTTPClientRequest(method: "GET", target: "/"), timeout: .seconds(60))
             return nil
         } catch {
             return error

@@ -40,7 +40,7 @@ final class Probe: Sendable {
 
     func wait(on loop: EventLoop, _ wanted: @escaping @Sendable (State) -> Bool) async throws {
         loop.execute { reactor in
-            reactor.schedule(at: reactor.now + Duration.seconds(10)) { _ in self.settle(timedOut: true) }
+            reactor.schedule(at: reactor.now + Duration.seconds(60)) { _ in self.settle(timedOut: true) }
         }
         let isThere = await withCheckedContinuation { continuation in
             waiter.withLock { $0 = Waiter(wanted: wanted, continuation: continuation) }
@@ -122,7 +122,7 @@ final class ProbeHandler: ConnectionHandler {
         let addresses = try await ResolvedAddress.resolve(address)
         loop.execute { reactor in
             Connection.open(
-                to: addresses, on: reactor, tls: nil, serverName: "localhost", timeout: .seconds(5), handler: make())
+                to: addresses, on: reactor, tls: nil, serverName: "localhost", timeout: .seconds(30), handler: make())
         }
     }
 
@@ -263,7 +263,7 @@ final class ProbeHandler: ConnectionHandler {
         let live = try await ResolvedAddress.resolve(listener.address)
         loop.execute { reactor in
             Connection.open(
-                to: dead + live, on: reactor, tls: nil, serverName: "localhost", timeout: .seconds(5),
+                to: dead + live, on: reactor, tls: nil, serverName: "localhost", timeout: .seconds(30),
                 handler: ProbeHandler(client, onOpen: { $0.close() }))
         }
         try await client.wait(on: loop) { $0.closed == 1 }

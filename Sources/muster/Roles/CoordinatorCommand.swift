@@ -34,7 +34,7 @@ enum CoordinatorCommand {
         settings.connections = Limits.leaderConnections
         let leaderStores = try Stores(settings, log: log, metrics: apiStores.metrics)
         try await apiStores.check()
-        let signals = TerminationSignals { exit(ExitCode.internalError.rawValue) }
+        let signals = TerminationSignals { exit(TerminationSignals.secondSignalExitCode) }
         try await signals.run {
             try await ServiceRoles.runCoordinator(
                 api: configuration, apiStores: apiStores, leaderStores: leaderStores, ready: { _ in })

@@ -47,7 +47,7 @@ enum DevCommand {
             DevCluster.Options(directory: directory, isEphemeral: isEphemeral),
             environment: ProcessInfo.processInfo.environment)
         // The stores end with this process whatever happens, so a second signal may end it at once.
-        let signals = TerminationSignals { exit(ExitCode.success.rawValue) }
+        let signals = TerminationSignals { exit(TerminationSignals.secondSignalExitCode) }
         let failure = Failure()
         try await signals.run {
             do {

@@ -27,15 +27,8 @@ enum MigrateCommand {
             log: RoleOptions.log(command, role: "migrate"))
         let isDryRun = command.flag("dry-run")
         let isJSON = command.flag("json")
-        let migrations: [Migration]
-        do {
-            migrations = try await Migrator(stores.pool).apply(dryRun: isDryRun) { migration in
-                if !isJSON { context.console.line("applied \(migration.name)") }
-            }
-        } catch let error as MigrationError {
-            await stores.close()
-            context.console.note("muster: \(error)")
-            return .conflict
+        let migrations = try await Migrator(stores.pool).apply(dryRun: isDryRun) { migration in
+            if !isJSON { context.console.line("applied \(migration.name)") }
         }
         await stores.close()
         if isJSON {

@@ -87,6 +87,13 @@ enum StartError: Error, CustomStringConvertible {
     case badAddress(String)
     case keyWithoutCertificate
 
+    var exitCode: ExitCode {
+        switch self {
+        case .schemaIsOld: .conflict
+        case .plainTextNotAllowed, .badAddress, .keyWithoutCertificate: .usage
+        }
+    }
+
     var description: String {
         switch self {
         case .schemaIsOld(let pending):

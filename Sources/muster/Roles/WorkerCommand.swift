@@ -30,7 +30,7 @@ enum WorkerCommand {
         let stores = try Stores(RoleOptions.storeSettings(command), log: log)
         try await stores.check()
         let concurrency = command.integer("concurrent-batches")
-        let signals = TerminationSignals { exit(ExitCode.internalError.rawValue) }
+        let signals = TerminationSignals { exit(TerminationSignals.secondSignalExitCode) }
         try await signals.run { await ServiceRoles.runWorker(stores, concurrentBatches: concurrency) }
         await stores.close()
         log.info("stopped")
