@@ -6,7 +6,7 @@ package enum DevClusterError: Error, CustomStringConvertible {
     case directoryInUse(path: String)
     /// `tail`: the last lines of the program's log.
     case programFailed(name: String, status: Int32, log: String, tail: String)
-    case notReady(name: String, log: String, tail: String)
+    case notReady(DevCluster.Server, log: String, tail: String)
     case stopped
 
     package var description: String {
@@ -19,8 +19,8 @@ package enum DevClusterError: Error, CustomStringConvertible {
             "another process uses the directory \(path); stop it, or choose another directory"
         case .programFailed(let name, let status, let log, let tail):
             "\(name) ended with status \(status); the end of \(log):\n\(tail)"
-        case .notReady(let name, let log, let tail):
-            "\(name) did not answer in time; the end of \(log):\n\(tail)"
+        case .notReady(let server, let log, let tail):
+            "\(server.name) did not answer in time; the end of \(log):\n\(tail)"
         case .stopped:
             "stopped before the start was complete"
         }

@@ -2,6 +2,7 @@
 //
 //   lock            held while a cluster runs here
 //   password        of the superuser and of Redis, for connections over loopback
+//   ports           of the last start; used again when they are free, so that addresses survive a restart
 //   sockets/        both Unix sockets; only the owner may enter
 //   postgres/ redis/          data
 //   postgres.log redis.log    output of the programs
@@ -67,6 +68,56 @@ final class DevDirectory: Sendable {
         lock.withLock { descriptor in
             if let descriptor { close(descriptor) }
             descriptor = nil
+        }
+    }
+
+    struct Ports: Sendable {
+        let postgres: Int
+        let redis: Int
+    }
+
+    /// Those of the last start when nobody took them meanwhile, else free ones. Somebody may still take one before the
+    /// server does; then the start fails and says so.
+    func ports() throws(DevClusterError) -> Ports {
+        let file = "\(path)/ports"
+        let text = FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        var ports = text.split(separator: " ").compactMap { UInt16($0) }
+        if ports.count != 2 || ports[0] == ports[1] { ports = [0, 0] }
+        var sockets: [Int32] = []
+        defer { for socket in sockets { close(socket) } }
+        for index in 0..<2 {
+            guard let bound = Self.bound(ports[index]) ?? Self.bound(0) else {
+                throw .directoryUnusable(path: path, reason: "there is no free port on 127.0.0.1")
+            }
+            sockets.append(bound.socket)
+            ports[index] = bound.port
+        }
+        guard FileManager.default.createFile(atPath: file, contents: Data("\(ports[0]) \(ports[1])".utf8)) else {
+            throw .directoryUnusable(path: file, reason: "it cannot be written")
+        }
+        return Ports(postgres: Int(ports[0]), redis: Int(ports[1]))
+    }
+
+    /// A file with the password that initdb may read.
+    func writeInitialPassword(for user: Installation.User?) throws(DevClusterError) -> String {
+        let file = "\(sockets)/initial-password"
+        guard
+            FileManager.default.createFile(
+                atPath: file, contents: Data(password.utf8), attributes: [.posixPermissions: 0o600])
+        else { throw .directoryUnusable(path: file, reason: "it cannot be written") }
+        if let user, chown(file, user.id, user.group) != 0 {
+            throw .directoryUnusable(path: file, reason: "it cannot be given to the user \(user.name)")
+        }
+        return file
+    }
+
+    func remove(_ file: String) { unlink(file) }
+
+    /// True when an earlier life of the server may still be ending.
+    func hasLeftovers(_ server: DevCluster.Server) -> Bool {
+        switch server {
+        case .postgres: access("\(postgresData)/postmaster.pid", F_OK) == 0
+        case .redis: access("\(sockets)/redis", F_OK) == 0
         }
     }
 
@@ -142,5 +193,26 @@ final class DevDirectory: Sendable {
             if name == "/" { return }
             folder = folder.deletingLastPathComponent()
         }
+    }
+
+    /// A socket bound to the port (0: any), or nil when it is taken.
+    private static func bound(_ port: UInt16) -> (socket: Int32, port: UInt16)? {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        // As the servers do: a port whose old connections are still in TIME_WAIT is free.
+        var on: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                bind(descriptor, generic, length) == 0 && getsockname(descriptor, generic, &length) == 0
+            }
+        }
+        if isBound { return (descriptor, UInt16(bigEndian: address.sin_port)) }
+        close(descriptor)
+        return nil
     }
 }

@@ -18,19 +18,26 @@ final class SupervisedProcess: Sendable {
         var waiters: [CheckedContinuation<Int32, Never>] = []
     }
 
-    /// $1: the signal that ends the program in order. $2: its data to remove at the end, or empty; who ends last removes
-    /// the whole directory.
+    /// Apart from the process, so that waiting for its end does not keep the owner's object alive.
+    private final class Life: Sendable {
+        let state: Mutex<State>
+        init(lifeline: Int32) { state = Mutex(State(lifeline: lifeline)) }
+    }
+
+    /// $1: the signal that ends the program in order. $2: its data to remove when this process is gone, or empty; who
+    /// ends last removes the whole directory. Each line on the pipe is a signal to send; its end sends $1.
     private static let supervisor = """
         signal=$1; remove=$2; shift 2
         exec 3<&0 </dev/null
         "$@" 3<&- &
         program=$!
-        { read -r _ <&3; kill -s "$signal" "$program"; } 2>/dev/null &
+        { while read -r word <&3; do kill -s "$word" "$program"; done; kill -s "$signal" "$program"; } 2>/dev/null &
         watcher=$!
         wait "$program"
         status=$?
         kill "$watcher" 2>/dev/null
-        if [ -n "$remove" ]; then
+        # 0: the watcher had come to the end of the pipe by itself.
+        if wait "$watcher" && [ -n "$remove" ]; then
             rm -rf -- "$remove"
             all=${remove%/*}
             [ -e "$all/postgres" ] || [ -e "$all/redis" ] || rm -rf -- "$all"
@@ -38,8 +45,8 @@ final class SupervisedProcess: Sendable {
         exit "$status"
         """
 
-    private let group: pid_t
-    private let state: Mutex<State>
+    private let endSignal: String
+    private let life: Life
 
     /// Starts `command` with both outputs appended to `log`.
     init(command: [String], log: String, endSignal: String, removing directory: String, environment: [String])
@@ -83,20 +90,25 @@ final class SupervisedProcess: Sendable {
             throw .programFailed(name: command[0], status: result, log: log, tail: String(cString: strerror(result)))
         }
         let started = pid
-        group = started
-        state = Mutex(State(lifeline: ends[1]))
-        DispatchQueue(label: "supervised.process").async { self.reap(started) }
+        self.endSignal = endSignal
+        let life = Life(lifeline: ends[1])
+        self.life = life
+        DispatchQueue(label: "supervised.process").async { Self.reap(started, life) }
     }
 
-    deinit { letGo() }
+    deinit {
+        life.state.withLock { state in
+            if let lifeline = state.lifeline { close(lifeline) }
+        }
+    }
 
     /// Nil while the program runs.
-    var endStatus: Int32? { state.withLock { $0.status } }
+    var endStatus: Int32? { life.state.withLock { $0.status } }
 
     /// The exit status, or 128 + signal, once the program has ended.
     func ended() async -> Int32 {
         await withCheckedContinuation { continuation in
-            let status: Int32? = state.withLock { state in
+            let status: Int32? = life.state.withLock { state in
                 if state.status == nil { state.waiters.append(continuation) }
                 return state.status
             }
@@ -106,34 +118,41 @@ final class SupervisedProcess: Sendable {
 
     /// Ends the program in order, and by force after `grace`. May be called again.
     func stop(grace: Duration, clock: any ServiceClock) async {
-        letGo()
-        let group = group
+        send(endSignal)
         let killer = Task {
             do {
                 try await clock.sleep(for: grace)
             } catch {
                 return  // It ended in time.
             }
-            kill(-group, SIGKILL)
+            self.send("KILL")
         }
         _ = await ended()
         killer.cancel()
     }
 
-    private func letGo() {
-        state.withLock { state in
-            if let lifeline = state.lifeline { close(lifeline) }
-            state.lifeline = nil
+    /// Ends the program at once, without a chance to tidy up. The shell stays to collect it: where no init does that, a
+    /// zombie would look like a running server to the next one.
+    func kill() { send("KILL") }
+
+    private func send(_ signal: String) {
+        life.state.withLock { state in
+            guard let lifeline = state.lifeline, state.status == nil else { return }
+            let line = Array("\(signal)\n".utf8)
+            // Fails only when the shell is gone, and the program with it.
+            _ = Glibc.send(lifeline, line, line.count, Int32(MSG_NOSIGNAL))
         }
     }
 
-    private func reap(_ pid: pid_t) {
+    private static func reap(_ pid: pid_t, _ life: Life) {
         var raw: Int32 = 0
         while waitpid(pid, &raw, 0) < 0, errno == EINTR {}
         let signal = raw & 0x7f
         let status = signal == 0 ? (raw >> 8) & 0xff : 128 + signal
-        let waiters = state.withLock { state in
+        let waiters = life.state.withLock { state in
             state.status = status
+            if let lifeline = state.lifeline { close(lifeline) }
+            state.lifeline = nil
             defer { state.waiters = [] }
             return state.waiters
         }
