@@ -15,13 +15,17 @@ import Testing
         name: "sleeping",
         text: """
             SELECT pid FROM pg_stat_activity
-            WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active' AND datname = current_database()
+            WHERE wait_event = 'PgSleep' AND datname = current_database()
             """)
     private static let terminate = Statement(name: "terminate", text: "SELECT pg_terminate_backend($1::int)")
 
     private func sleeperPid(_ pool: PostgresPool) async throws -> Int64 {
-        try await eventually("the sleeper runs") { try await !pool.run(Self.sleeping).isEmpty }
-        return try #require(try await pool.run(Self.sleeping).first).get("pid")
+        var pid: Int64?
+        try await eventually("the sleeper runs") {
+            pid = try await pool.run(Self.sleeping).first?.get("pid")
+            return pid != nil
+        }
+        return try #require(pid)
     }
 
     private func outcome(_ work: Task<Rows, any Error>) async throws -> StoreError {
@@ -91,7 +95,7 @@ import Testing
     @Test func aTaskIsCancelledBeforeItsRequestLeavesAndNotAfter() async throws {
         try await withWorld(isMigrated: false) { world in
             let pool = world.anotherPool(maximumConnections: 1)
-            let short = Statement(name: "short", text: "SELECT pg_sleep(0.3), 5 AS n")
+            let short = Statement(name: "short", text: "SELECT pg_sleep(2), 5 AS n")
             let sent = Task { try await pool.run(short) }
             _ = try await sleeperPid(world.pool)
             // The only connection is in use: this one waits.

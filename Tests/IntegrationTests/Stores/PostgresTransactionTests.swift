@@ -50,9 +50,9 @@ import Testing
             #expect(error?.constraint == "one_n")
             #expect(try await rows(pool) == 2)
             // The only failure is that of the commit, after every step has answered.
-            let defer_ = Statement(name: "defer", text: "SET CONSTRAINTS ALL DEFERRED")
+            let deferChecks = Statement(name: "defer", text: "SET CONSTRAINTS ALL DEFERRED")
             let late = await #expect(throws: StoreError.self) {
-                try await pool.runAtomically([(defer_, []), (Self.insert, [1])])
+                try await pool.runAtomically([(deferChecks, []), (Self.insert, [1])])
             }
             #expect(late?.code == .conflict)
             #expect(late?.effect == StoreError.Effect.none)
