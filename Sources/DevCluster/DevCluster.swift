@@ -51,6 +51,7 @@ package final class DevCluster: Sendable {
     struct Site: Sendable {
         let installation: Installation
         let directory: DevDirectory
+        let serversLock: Int32
         let ports: DevDirectory.Ports
     }
 
@@ -127,7 +128,9 @@ package final class DevCluster: Sendable {
     private func startBoth() async throws -> Addresses {
         let installation = try Installation.find(environment: environment)
         let directory = try DevDirectory(options.directory, user: installation.user, random: random)
-        let site = Site(installation: installation, directory: directory, ports: try directory.ports())
+        let lock = try await directory.lockServers(within: Self.stopGrace, clock: clock)
+        let site = Site(
+            installation: installation, directory: directory, serversLock: lock, ports: try directory.ports())
         state.withLock { $0.site = site }
         if !directory.hasPostgresData { try await initialize(site) }
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -143,8 +146,13 @@ package final class DevCluster: Sendable {
         let passwordFile = try site.directory.writeInitialPassword(for: site.installation.user)
         defer { site.directory.remove(passwordFile) }
         let log = site.directory.postgresLog
-        let initdb = try launch(initdbCommand(site, passwordFile: passwordFile), log, endSignal: "TERM", data: "")
-        state.withLock { $0.initdb = initdb }
+        let initdb = try launch(
+            initdbCommand(site, passwordFile: passwordFile), site, log, endSignal: "TERM", data: "")
+        let isStopped = state.withLock { state in
+            state.initdb = initdb
+            return state.isStopped
+        }
+        if isStopped { await initdb.stop(grace: Self.stopGrace, clock: clock) }
         let status = await initdb.ended()
         if state.withLock({ $0.isStopped }) { throw DevClusterError.stopped }
         guard status == 0 else {
@@ -153,8 +161,8 @@ package final class DevCluster: Sendable {
         }
     }
 
-    /// Launches a server and waits until it answers. What an earlier life left behind may take a moment to go (a
-    /// postmaster whose parent was killed is just shutting down), so a server that ends at once is tried again.
+    /// Launches a server and waits until it answers. The backends of a killed postmaster take a moment to go, and hold its
+    /// shared memory until then, so a server that ends at once is tried again.
     private func run(_ server: Server, _ site: Site) async throws {
         let patience = clock.now + .seconds(10)
         while true {
@@ -162,11 +170,12 @@ package final class DevCluster: Sendable {
                 switch server {
                 case .postgres:
                     try launch(
-                        postgresCommand(site), site.directory.postgresLog, endSignal: "INT",
+                        postgresCommand(site), site, site.directory.postgresLog, endSignal: "INT",
                         data: site.directory.postgresData)
                 case .redis:
                     try launch(
-                        redisCommand(site), site.directory.redisLog, endSignal: "TERM", data: site.directory.redisData)
+                        redisCommand(site), site, site.directory.redisLog, endSignal: "TERM",
+                        data: site.directory.redisData)
                 }
             let isStopped = state.withLock { state in
                 state.servers[server] = process
@@ -184,13 +193,14 @@ package final class DevCluster: Sendable {
         }
     }
 
-    private func launch(_ command: [String], _ log: String, endSignal: String, data: String)
+    private func launch(_ command: [String], _ site: Site, _ log: String, endSignal: String, data: String)
         throws(DevClusterError) -> SupervisedProcess
     {
         if state.withLock({ $0.isStopped }) { throw .stopped }
         // Nothing that a user's own PostgreSQL needs (PGDATA, PGHOST …) may reach these servers.
         return try SupervisedProcess(
             command: command, log: log, endSignal: endSignal, removing: options.isEphemeral ? data : "",
+            holding: site.serversLock,
             environment: ["PATH=\(environment["PATH"] ?? "/usr/bin:/bin")", "LC_ALL=C.UTF-8"])
     }
 

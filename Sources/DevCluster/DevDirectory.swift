@@ -1,6 +1,7 @@
 // The directory of a private cluster: layout, ownership, lock, password.
 //
-//   lock            held while a cluster runs here
+//   lock            held by the process that runs a cluster here
+//   servers.lock    held by that process and all that it started: free when the last server of an earlier life ended
 //   password        of the superuser and of Redis, for connections over loopback
 //   ports           of the last start; used again when they are free, so that addresses survive a restart
 //   sockets/        both Unix sockets; only the owner may enter
@@ -8,6 +9,7 @@
 //   postgres.log redis.log    output of the programs
 
 private import Foundation
+private import Glibc
 import ServiceKit
 private import Synchronization
 
@@ -23,6 +25,7 @@ final class DevDirectory: Sendable {
     var postgresLog: String { "\(path)/postgres.log" }
     var redisLog: String { "\(path)/redis.log" }
     private let lock: Mutex<Int32?>
+    private let serversLock = Mutex<Int32?>(nil)
 
     /// Creates what is missing and locks the directory.
     init(_ directory: String, user: Installation.User?, random: any RandomSource) throws(DevClusterError) {
@@ -55,20 +58,37 @@ final class DevDirectory: Sendable {
             if let user { try checkAccess(path, user) }
             return (path, lock, password)
         } catch {
-            close(lock)
+            Glibc.close(lock)
             throw error
         }
     }
 
     deinit { unlock() }
 
+    /// Waits until the servers of an earlier life have ended: those of a killed process are shutting down in order just
+    /// now. Returns a descriptor that holds the lock; every program that is started here inherits it.
+    func lockServers(within patience: Duration, clock: any ServiceClock) async throws -> Int32 {
+        let descriptor = open("\(path)/servers.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw DevClusterError.directoryUnusable(path: path, reason: String(cString: strerror(errno)))
+        }
+        serversLock.withLock { $0 = descriptor }
+        let deadline = clock.now + patience
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard clock.now < deadline else {
+                throw DevClusterError.directoryUnusable(
+                    path: path, reason: "a server that an earlier run started there does not end")
+            }
+            try await clock.sleep(for: .milliseconds(50))
+        }
+        return descriptor
+    }
+
     var hasPostgresData: Bool { access("\(postgresData)/PG_VERSION", F_OK) == 0 }
 
     func unlock() {
-        lock.withLock { descriptor in
-            if let descriptor { close(descriptor) }
-            descriptor = nil
-        }
+        serversLock.withLock { Self.close(&$0) }
+        lock.withLock { Self.close(&$0) }
     }
 
     struct Ports: Sendable {
@@ -84,7 +104,7 @@ final class DevDirectory: Sendable {
         var ports = text.split(separator: " ").compactMap { UInt16($0) }
         if ports.count != 2 || ports[0] == ports[1] { ports = [0, 0] }
         var sockets: [Int32] = []
-        defer { for socket in sockets { close(socket) } }
+        defer { for socket in sockets { Glibc.close(socket) } }
         for index in 0..<2 {
             guard let bound = Self.bound(ports[index]) ?? Self.bound(0) else {
                 throw .directoryUnusable(path: path, reason: "there is no free port on 127.0.0.1")
@@ -136,13 +156,18 @@ final class DevDirectory: Sendable {
         return String(decoding: data, as: UTF8.self).split(separator: "\n").suffix(lines).joined(separator: "\n")
     }
 
+    private static func close(_ descriptor: inout Int32?) {
+        if let descriptor { Glibc.close(descriptor) }
+        descriptor = nil
+    }
+
     private static func lock(_ file: String, directory: String) throws(DevClusterError) -> Int32 {
         let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw .directoryUnusable(path: directory, reason: String(cString: strerror(errno)))
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
+            Glibc.close(descriptor)
             throw .directoryInUse(path: directory)
         }
         return descriptor
@@ -212,7 +237,7 @@ final class DevDirectory: Sendable {
             }
         }
         if isBound { return (descriptor, UInt16(bigEndian: address.sin_port)) }
-        close(descriptor)
+        Glibc.close(descriptor)
         return nil
     }
 }

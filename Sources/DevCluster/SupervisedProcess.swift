@@ -48,8 +48,12 @@ final class SupervisedProcess: Sendable {
     private let endSignal: String
     private let life: Life
 
-    /// Starts `command` with both outputs appended to `log`.
-    init(command: [String], log: String, endSignal: String, removing directory: String, environment: [String])
+    /// Starts `command` with both outputs appended to `log`. `lock` is a descriptor that shell and program inherit (as
+    /// number 4), and so hold until both have ended.
+    init(
+        command: [String], log: String, endSignal: String, removing directory: String, holding lock: Int32? = nil,
+        environment: [String]
+    )
         throws(DevClusterError)
     {
         var ends: [Int32] = [-1, -1]
@@ -69,6 +73,7 @@ final class SupervisedProcess: Sendable {
         posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        if let lock { posix_spawn_file_actions_adddup2(&actions, lock, 4) }
         // What this process ignores or blocks must not be inherited, or the programs could not be ended.
         var signals = sigset_t()
         sigemptyset(&signals)

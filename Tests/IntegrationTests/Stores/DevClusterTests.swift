@@ -41,6 +41,26 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: directory))
     }
 
+    /// Goal: after a kill the next start finds data and addresses. Method: drop the owner without stopping, which lets the
+    /// kernel close pipes and locks as it does for a killed process, and start again while the servers are still ending.
+    @Test func aStartWaitsForTheServersOfAKilledProcess() async throws {
+        let directory = TestCluster.newDirectory()
+        var first: DevCluster? = TestCluster.own(isEphemeral: false, directory: directory)
+        let before = try #require(try await first?.start())
+        let old = pool(before)
+        try await old.run(Statement(name: "t", text: "CREATE TABLE t AS SELECT 42 AS n"))
+        await old.close()
+        first = nil
+        let second = TestCluster.own(isEphemeral: true, directory: directory)
+        let after = try await second.start()
+        #expect(after.postgresPort == before.postgresPort && after.redisPort == before.redisPort)
+        let new = pool(after)
+        #expect(try await new.run(Statement(name: "read", text: "SELECT n FROM t")).only?.get("n") == 42)
+        await new.close()
+        await second.stop()
+        #expect(!FileManager.default.fileExists(atPath: directory))
+    }
+
     /// Stages of a start, told by the files that appear.
     @Test(arguments: ["", "lock", "password", "postgres/PG_VERSION", "postgres/postmaster.pid", "sockets/redis"])
     func stoppingWhileStarting(stage: String) async throws {
