@@ -86,8 +86,10 @@ package final class DevCluster: Sendable {
         do {
             return try await startBoth()
         } catch {
+            // What failed because `stop` took it away meanwhile is no failure of its own.
+            let wasStopped = state.withLock { $0.isStopped }
             await stop()
-            throw error
+            throw wasStopped ? DevClusterError.stopped : error
         }
     }
 

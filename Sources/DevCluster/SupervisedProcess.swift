@@ -101,11 +101,7 @@ final class SupervisedProcess: Sendable {
         DispatchQueue(label: "supervised.process").async { Self.reap(started, life) }
     }
 
-    deinit {
-        life.state.withLock { state in
-            if let lifeline = state.lifeline { close(lifeline) }
-        }
-    }
+    deinit { Self.letGo(life) }
 
     /// Nil while the program runs.
     var endStatus: Int32? { life.state.withLock { $0.status } }
@@ -149,15 +145,22 @@ final class SupervisedProcess: Sendable {
         }
     }
 
+    /// Closes the pipe once: its number belongs to somebody else afterwards.
+    private static func letGo(_ life: Life) {
+        life.state.withLock { state in
+            if let lifeline = state.lifeline { close(lifeline) }
+            state.lifeline = nil
+        }
+    }
+
     private static func reap(_ pid: pid_t, _ life: Life) {
         var raw: Int32 = 0
         while waitpid(pid, &raw, 0) < 0, errno == EINTR {}
         let signal = raw & 0x7f
         let status = signal == 0 ? (raw >> 8) & 0xff : 128 + signal
+        letGo(life)
         let waiters = life.state.withLock { state in
             state.status = status
-            if let lifeline = state.lifeline { close(lifeline) }
-            state.lifeline = nil
             defer { state.waiters = [] }
             return state.waiters
         }

@@ -130,9 +130,13 @@ import Testing
         }
         #expect(process?.endStatus == nil)
         process = nil
+        // One of these gets the number of the pipe that was just closed; nobody may close it a second time.
+        let descriptors = (0..<50).map { _ in open("/dev/null", O_RDONLY) }
+        defer { for descriptor in descriptors { close(descriptor) } }
         try await eventually("the program ended and its directory is gone") {
             !FileManager.default.fileExists(atPath: directory) && kill(pid, 0) != 0
         }
+        for descriptor in descriptors { #expect(fcntl(descriptor, F_GETFD) >= 0) }
     }
 
     @Test func aStubbornProgramIsKilled() async throws {
