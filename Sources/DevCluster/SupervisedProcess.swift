@@ -117,19 +117,25 @@ final class SupervisedProcess: Sendable {
         }
     }
 
+    /// A program that has just started may not hear the first signal: a shell lets its background commands ignore SIGINT
+    /// until they install a handler of their own.
+    private static let signalInterval: Duration = .milliseconds(500)
+
     /// Ends the program in order, and by force after `grace`. May be called again.
     func stop(grace: Duration, clock: any ServiceClock) async {
-        send(endSignal)
-        let killer = Task {
+        let deadline = clock.now + grace
+        let signaller = Task {
             do {
-                try await clock.sleep(for: grace)
+                while true {
+                    self.send(clock.now < deadline ? self.endSignal : "KILL")
+                    try await clock.sleep(for: Self.signalInterval)
+                }
             } catch {
                 return  // It ended in time.
             }
-            self.send("KILL")
         }
         _ = await ended()
-        killer.cancel()
+        signaller.cancel()
     }
 
     /// Ends the program at once, without a chance to tidy up. The shell stays to collect it: where no init does that, a

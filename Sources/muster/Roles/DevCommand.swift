@@ -52,12 +52,9 @@ enum DevCommand {
         try await signals.run {
             do {
                 try await serve(command, context, api, cluster)
-            } catch is CancellationError {
-                return
-            } catch let error as DevClusterError where Task.isCancelled {
-                context.console.note("muster: \(error)")
             } catch {
-                failure.set(error)
+                // What a stop interrupted is no failure.
+                if !Task.isCancelled { failure.set(error) }
             }
         }
         context.console.note("Stopping …")
@@ -96,7 +93,8 @@ enum DevCommand {
                     announce($0, addresses, policies, command, context)
                 }
             }
-            try await group.waitForAll()
+            // Not waitForAll, which would wait for the workers for ever when the API cannot start.
+            for try await _ in group {}
         }
         for worker in workers { await worker.close() }
         await leaderStores.close()

@@ -9,7 +9,7 @@ enum RoleOptions {
     static let database = OptionSpec(
         name: "database-url", environment: "DATABASE_URL", kind: .text(placeholder: "url"), default: "", isSecret: true,
         section: "Stores",
-        help: "PostgreSQL: a URL or a libpq connection string; empty: libpq's own PG* variables")
+        help: "PostgreSQL: a URL or a libpq connection string; without it libpq's own PG* variables")
     static let redis = OptionSpec(
         name: "redis-url", environment: "REDIS_URL", kind: .text(placeholder: "url"), default: "redis://127.0.0.1:6379",
         isSecret: true, section: "Stores", help: "Redis: redis://user:password@host:port/database or unix:///path")
