@@ -61,6 +61,9 @@ let package = Package(
             resources: [.embedInCode("Queries")]),
         module("LeaseStore", ["Redis", "JobModel", "ServiceKit"], resources: [.embedInCode("Scripts")]),
         module(
+            "RouteStore", ["LeaseStore", "Redis", "JobModel", "ServiceKit", "JSON"],
+            resources: [.embedInCode("Scripts")]),
+        module(
             "TwinStore", ["Postgres", "StoreKit", "TwinModel", "TwinQuery", "Access", "ServiceKit", "JSON"],
             resources: [.embedInCode("Queries")]),
 

@@ -127,6 +127,30 @@ CREATE TABLE public.devices (
 
 COMMENT ON TABLE public.devices IS 'Device identities; each has one row in twins';
 
+CREATE TABLE public.dispatches (
+    dispatch bigint NOT NULL,
+    job bigint NOT NULL,
+    batch integer NOT NULL,
+    fence bigint NOT NULL,
+    gateway text NOT NULL,
+    incarnation text NOT NULL,
+    seqs integer[] NOT NULL,
+    send_before bigint NOT NULL,
+    response_ms integer NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.dispatches IS 'What was about to be sent to which gateway, committed before it was handed over';
+
+ALTER TABLE public.dispatches ALTER COLUMN dispatch ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.dispatches_dispatch_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.expansions (
     job bigint NOT NULL,
     chunk integer NOT NULL,
@@ -138,6 +162,16 @@ CREATE TABLE public.expansions (
 );
 
 COMMENT ON TABLE public.expansions IS 'Committed chunks of each job; deviceCount is their sum';
+
+CREATE TABLE public.gateways (
+    gateway text NOT NULL,
+    incarnation text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE public.gateways IS 'Living gateways; an incarnation that is not here is gone, and so is what it held';
 
 CREATE TABLE public.job_counters (
     job bigint NOT NULL,
@@ -206,7 +240,9 @@ CREATE TABLE public.work_batches (
     epoch integer DEFAULT 0 NOT NULL,
     open integer NOT NULL,
     worker text,
-    claimed_at timestamp with time zone
+    claimed_at timestamp with time zone,
+    seqs integer[],
+    to_notify boolean DEFAULT false NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -254,6 +290,15 @@ WITH (fillfactor='10');
 
 COMMENT ON TABLE public.leaders IS 'Elected leaders, judged by the clock of this server';
 
+CREATE SEQUENCE public.list_batches
+    AS integer
+    START WITH 1000000000
+    INCREMENT BY 1
+    MINVALUE 1000000000
+    NO MAXVALUE
+    CACHE 1
+    CYCLE;
+
 CREATE TABLE public.policies (
     name text NOT NULL COLLATE pg_catalog."C",
     permissions text[] NOT NULL,
@@ -272,6 +317,14 @@ CREATE TABLE public.slots (
 
 COMMENT ON TABLE public.slots IS 'Partitions of work_items: yyyymmdd for the small jobs of a day, 10^9 + job for a large job';
 
+CREATE TABLE public.twin_notices (
+    device_id text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    marked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.twin_notices IS 'Single twins whose desired change may not have reached the device yet';
+
 CREATE TABLE public.twins (
     device_id text NOT NULL COLLATE pg_catalog."C",
     etag bigint DEFAULT 1 NOT NULL,
@@ -286,6 +339,16 @@ CREATE TABLE public.twins (
 WITH (fillfactor='50');
 
 COMMENT ON TABLE public.twins IS 'Twin documents. Wide rows; session state lives in device_sessions';
+
+CREATE TABLE public.waiting (
+    device_id text NOT NULL COLLATE pg_catalog."C",
+    job bigint NOT NULL,
+    slot bigint NOT NULL,
+    seq integer NOT NULL,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.waiting IS 'Parked items: their devices are not connected; the item''s batch is -1 meanwhile';
 
 CREATE TABLE public.work_items (
     slot bigint NOT NULL,
@@ -322,8 +385,14 @@ ALTER TABLE ONLY public.device_sessions
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_pkey PRIMARY KEY (device_id);
 
+ALTER TABLE ONLY public.dispatches
+    ADD CONSTRAINT dispatches_pkey PRIMARY KEY (job, batch, dispatch);
+
 ALTER TABLE ONLY public.expansions
     ADD CONSTRAINT expansions_pkey PRIMARY KEY (job, chunk);
+
+ALTER TABLE ONLY public.gateways
+    ADD CONSTRAINT gateways_pkey PRIMARY KEY (gateway, incarnation);
 
 ALTER TABLE ONLY public.job_counters
     ADD CONSTRAINT job_counters_pkey PRIMARY KEY (job, shard);
@@ -346,8 +415,14 @@ ALTER TABLE ONLY public.policies
 ALTER TABLE ONLY public.slots
     ADD CONSTRAINT slots_pkey PRIMARY KEY (slot);
 
+ALTER TABLE ONLY public.twin_notices
+    ADD CONSTRAINT twin_notices_pkey PRIMARY KEY (device_id);
+
 ALTER TABLE ONLY public.twins
     ADD CONSTRAINT twins_pkey PRIMARY KEY (device_id);
+
+ALTER TABLE ONLY public.waiting
+    ADD CONSTRAINT waiting_pkey PRIMARY KEY (device_id, job);
 
 ALTER TABLE ONLY public.work_batches
     ADD CONSTRAINT work_batches_pkey PRIMARY KEY (job, batch);
@@ -366,12 +441,19 @@ CREATE INDEX jobs_newest ON public.jobs USING btree (created_at DESC, job_id);
 
 CREATE INDEX twins_tags ON public.twins USING gin (tags jsonb_path_ops);
 
+CREATE INDEX waiting_job ON public.waiting USING btree (job, seq);
+
 CREATE INDEX work_batches_live ON public.work_batches USING btree (job, batch) WHERE (state <> 'closed'::public.batch_state);
+
+CREATE INDEX work_batches_to_notify ON public.work_batches USING btree (job, batch) WHERE to_notify;
 
 CREATE INDEX work_items_device ON ONLY public.work_items USING btree (device_id, job);
 
 ALTER TABLE ONLY public.device_sessions
     ADD CONSTRAINT device_sessions_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(device_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.dispatches
+    ADD CONSTRAINT dispatches_job_fkey FOREIGN KEY (job) REFERENCES public.jobs(job) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.expansions
     ADD CONSTRAINT expansions_job_fkey FOREIGN KEY (job) REFERENCES public.jobs(job) ON DELETE CASCADE;
@@ -382,8 +464,14 @@ ALTER TABLE ONLY public.job_counters
 ALTER TABLE ONLY public.job_events
     ADD CONSTRAINT job_events_job_fkey FOREIGN KEY (job) REFERENCES public.jobs(job) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.twin_notices
+    ADD CONSTRAINT twin_notices_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(device_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.twins
     ADD CONSTRAINT twins_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(device_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.waiting
+    ADD CONSTRAINT waiting_job_fkey FOREIGN KEY (job) REFERENCES public.jobs(job) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.work_batches
     ADD CONSTRAINT work_batches_job_fkey FOREIGN KEY (job) REFERENCES public.jobs(job) ON DELETE CASCADE;

@@ -62,7 +62,7 @@ package struct LeaseStore: Sendable {
         guard !batches.isEmpty else { return 0 }
         let reply = try await redis.run(
             Scripts.offerBatches, keys: [keys.ready, keys.leases, keys.wakeWorkers],
-            arguments: [.integer(Int64(Limits.wakeTokens))] + batches.map { .text($0.member) })
+            arguments: [.integer(Int64(Limits.wakeTokens))] + batches.map { .text($0.leaseMember) })
         return Int(try reply.integer(in: "offer_batches"))
     }
 
@@ -92,7 +92,7 @@ package struct LeaseStore: Sendable {
         let reply = try await redis.run(
             Scripts.renewLeases, keys: [keys.leases, keys.holders, keys.incarnation],
             arguments: [.text(worker.text), .integer(Limits.leaseDuration.milliseconds)]
-                + batches.map { .text($0.member) })
+                + batches.map { .text($0.leaseMember) })
         let (lost, incarnation) = try members(reply, "renew_leases")
         return (lost, incarnation)
     }
@@ -101,7 +101,7 @@ package struct LeaseStore: Sendable {
         guard !batches.isEmpty else { return }
         _ = try await redis.run(
             Scripts.releaseLeases, keys: [keys.leases, keys.holders],
-            arguments: [.text(worker.text)] + batches.map { .text($0.member) })
+            arguments: [.text(worker.text)] + batches.map { .text($0.leaseMember) })
     }
 
     /// Re-creates leases after Redis lost them; the caller has asked PostgreSQL that the fences are still its own.
@@ -111,7 +111,7 @@ package struct LeaseStore: Sendable {
         let reply = try await redis.run(
             Scripts.recreateLeases, keys: [keys.ready, keys.leases, keys.holders],
             arguments: [.text(worker.text), .integer(Limits.leaseDuration.milliseconds)]
-                + batches.map { .text($0.member) })
+                + batches.map { .text($0.leaseMember) })
         return try batchIDs(try reply.elements(in: "recreate_leases"), "recreate_leases")
     }
 
@@ -119,7 +119,7 @@ package struct LeaseStore: Sendable {
     package func unleased(_ batches: [BatchID]) async throws(StoreError) -> [BatchID] {
         guard !batches.isEmpty else { return [] }
         let reply = try await redis.run(
-            Scripts.findUnleased, keys: [keys.leases], arguments: batches.map { .text($0.member) })
+            Scripts.findUnleased, keys: [keys.leases], arguments: batches.map { .text($0.leaseMember) })
         return try batchIDs(try reply.elements(in: "find_unleased"), "find_unleased")
     }
 
@@ -200,8 +200,8 @@ extension RedisReply {
 }
 
 extension BatchID {
-    /// Digits of equal length, so that the order of members is the order of jobs and batches.
-    fileprivate var member: String { "\(Self.digits(job)):\(Self.digits(Int64(batch), width: 10))" }
+    /// How a batch is called in Redis: digits of equal length, so that the order of members is the order of jobs and batches.
+    package var leaseMember: String { "\(Self.digits(job)):\(Self.digits(Int64(batch), width: 10))" }
 
     fileprivate static func digits(_ number: Int64, width: Int = 19) -> String {
         let text = String(number)

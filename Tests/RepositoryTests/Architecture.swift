@@ -13,6 +13,7 @@ enum Architecture {
         ["Access", "Sockets", "Postgres", "Redis", "CommandLineKit"],
         ["HTTP", "MQTT", "Migrations", "StoreKit"],
         ["JobStore", "LeaseStore", "TwinStore", "DevCluster"],
+        ["RouteStore"],
         ["API", "OperatorClient"],
         ["Coordinator", "Worker", "Gateway", "Simulator"],
         ["Bench", "TestKit"],
