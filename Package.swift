@@ -66,6 +66,8 @@ let package = Package(
         module(
             "TwinStore", ["Postgres", "StoreKit", "TwinModel", "TwinQuery", "Access", "ServiceKit", "JSON"],
             resources: [.embedInCode("Queries")]),
+        module(
+            "SessionStore", ["Postgres", "TwinModel", "ServiceKit", "JSON"], resources: [.embedInCode("Queries")]),
 
         // Roles.
         module(
@@ -110,7 +112,7 @@ let package = Package(
             [
                 "TestKit", "DevCluster", "Migrations", "API", "Coordinator", "Worker", "JobStore", "LeaseStore",
                 "TwinStore",
-                "OperatorClient", "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel", "TwinModel",
+                "OperatorClient", "SessionStore", "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel", "TwinModel",
                 "TwinQuery", "Postgres",
                 "Redis",
                 "ServiceKit", "JSON",

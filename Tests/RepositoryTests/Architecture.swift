@@ -12,7 +12,7 @@ enum Architecture {
         ["JobModel", "TwinModel", "TwinQuery", "ServiceKit", "Crypto"],
         ["Access", "Sockets", "Postgres", "Redis", "CommandLineKit"],
         ["HTTP", "MQTT", "Migrations", "StoreKit"],
-        ["JobStore", "LeaseStore", "TwinStore", "DevCluster"],
+        ["JobStore", "LeaseStore", "SessionStore", "TwinStore", "DevCluster"],
         ["RouteStore"],
         ["API", "OperatorClient"],
         ["Coordinator", "Worker", "Gateway", "Simulator"],
