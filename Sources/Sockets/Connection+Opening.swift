@@ -20,20 +20,22 @@ extension Connection {
     }
 
     /// Opens a connection to the first of `addresses` that answers, each given `timeout`. The handler learns the
-    /// outcome: `opened`, or `closed` with the reason. `serverName` is what the certificate must be for.
+    /// outcome: `opened`, or `closed` with the reason. `serverName` is what the certificate must be for. Connections to
+    /// addresses of `source`'s family leave from there: one source address has only so many ports towards one target.
     package static func open(
-        to addresses: [ResolvedAddress], on reactor: Reactor, tls: TLSContext?, serverName: String, timeout: Duration,
-        handler: any ConnectionHandler
+        to addresses: [ResolvedAddress], from source: ResolvedAddress? = nil, on reactor: Reactor, tls: TLSContext?,
+        serverName: String, timeout: Duration, handler: any ConnectionHandler
     ) {
         let connection = Connection(reactor, mode: .connecting, handler: handler, slots: nil)
         connection.connector = Connector(
-            addresses: addresses[...], timeout: timeout,
+            addresses: addresses[...], source: source, timeout: timeout,
             makeTLS: { tls.map { TLSSession($0, serverName: serverName) } })
         connection.connectToNext()
     }
 
     struct Connector {
         var addresses: ArraySlice<ResolvedAddress>
+        let source: ResolvedAddress?
         let timeout: Duration
         let makeTLS: () -> TLSSession?
         var lastError = SocketError(code: .refused, message: "no address to connect to")
@@ -45,6 +47,13 @@ extension Connection {
                 descriptor = try Descriptor.open(family: address.family)
             } catch {
                 connector?.lastError = error
+                continue
+            }
+            if let source = connector?.source, source.family == address.family, !Descriptor.bind(descriptor, to: source)
+            {
+                connector?.lastError = SocketError(errno: errno, "bind to \(source)")
+                Descriptor.close(descriptor)
+                descriptor = -1
                 continue
             }
             Descriptor.disableDelay(descriptor)

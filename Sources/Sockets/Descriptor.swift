@@ -29,6 +29,16 @@ enum Descriptor {
         setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY)
     }
 
+    /// Fixes the address that a connection will leave from. The port is chosen when it connects, so that one port serves
+    /// connections to different targets. False with `errno` set.
+    static func bind(_ descriptor: Int32, to address: ResolvedAddress) -> Bool {
+        setOption(descriptor, Int32(IPPROTO_IP), bindAddressNoPort)
+        return address.withPointer { Glibc.bind(descriptor, $0, $1) == 0 }
+    }
+
+    /// IP_BIND_ADDRESS_NO_PORT, which the importer of the headers does not see.
+    private static let bindAddressNoPort: Int32 = 24
+
     static func setOption(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32 = 1) {
         var value = value
         // Fails only for an option that does not fit the family, such as TCP_NODELAY on a Unix socket: no harm.

@@ -6,14 +6,21 @@
 
 private import Glibc
 
-enum DescriptorLimit {
+package enum DescriptorLimit {
     /// Raises the soft limit to the hard one, as servers do; what is in use stays as it is. Harmless to repeat.
-    static func raise() {
+    package static func raise() {
         var limits = rlimit()
         guard getrlimit(resource, &limits) == 0, limits.rlim_cur < limits.rlim_max else { return }
         limits.rlim_cur = limits.rlim_max
         // Refused only by sandboxes; then the old limit holds.
         _ = setrlimit(resource, &limits)
+    }
+
+    /// The soft limit.
+    package static var current: Int {
+        var limits = rlimit()
+        guard getrlimit(resource, &limits) == 0 else { return 0 }
+        return Int(clamping: limits.rlim_cur)
     }
 
     /// True when an accepted connection got one of the last descriptors, which are kept for files, stores, and libraries.

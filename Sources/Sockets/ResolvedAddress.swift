@@ -38,6 +38,22 @@ package struct ResolvedAddress: Sendable, Hashable, CustomStringConvertible {
         bytes = withUnsafeBytes(of: &address) { Array($0) }
     }
 
+    /// An address to connect from, `127.0.0.0` plus `offset`, with a port that the system chooses. All of 127.0.0.0/8
+    /// belongs to this machine.
+    package init(loopback offset: UInt16) {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr = in_addr(s_addr: (0x7F00_0000 | UInt32(offset)).bigEndian)
+        bytes = withUnsafeBytes(of: &address) { Array($0) }
+    }
+
+    /// Within 127.0.0.0/8.
+    package var isIPv4Loopback: Bool {
+        family == AF_INET
+            && bytes.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(as: sockaddr_in.self).sin_addr.s_addr) >> 24 }
+                == 127
+    }
+
     /// The name of the descriptor's own side, or of its peer.
     static func of(_ descriptor: Int32, peer: Bool) -> ResolvedAddress? {
         var storage = sockaddr_storage()

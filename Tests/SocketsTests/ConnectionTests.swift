@@ -271,6 +271,24 @@ final class ProbeHandler: ConnectionHandler {
         await listener.close()
     }
 
+    @Test func connectionLeavesFromTheGivenAddress() async throws {
+        let (server, client) = (Probe(), Probe())
+        let peer = Mutex("")
+        let listener = try await listen {
+            ProbeHandler(server, onOpen: { connection in peer.withLock { $0 = connection.peer } })
+        }
+        let addresses = try await ResolvedAddress.resolve(listener.address)
+        #expect(addresses.allSatisfy { $0.isIPv4Loopback })
+        loop.execute { reactor in
+            Connection.open(
+                to: addresses, from: ResolvedAddress(loopback: 0x0107), on: reactor, tls: nil, serverName: "localhost",
+                timeout: .seconds(30), handler: ProbeHandler(client, onOpen: { $0.close() }))
+        }
+        try await server.wait(on: loop) { $0.closed == 1 }
+        #expect(peer.withLock { $0 }.hasPrefix("127.0.1.7:"))
+        await listener.close()
+    }
+
     @Test func manyConnectionsComeAndGo() async throws {
         let (server, client) = (Probe(), Probe())
         let listener = try await listen(connections: 50) {
