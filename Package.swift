@@ -32,6 +32,7 @@ let package = Package(
         module("CommandLineKit"),
         module("JSON"),
         module("JobModel", ["JSON"]),
+        module("MQTT"),
         module("TwinModel", ["JSON"]),
         module("TwinQuery", ["JSON"]),
 
@@ -132,6 +133,7 @@ let package = Package(
         tests("WorkerTests", ["Worker", "LeaseStore", "JobModel", "ServiceKit"]),
         tests("JSONTests", ["JSON", "ServiceKit"]),
         tests("JobModelTests", ["JobModel", "JSON"]),
+        tests("MQTTTests", ["MQTT", "ServiceKit"]),
         tests("ServiceKitTests", ["ServiceKit"]),
         tests("RepositoryTests", []),
     ],

@@ -37,6 +37,7 @@ enum Architecture {
     static let pure: [String: Set<String>] = [
         "JSON": [],
         "JobModel": ["JSON"],
+        "MQTT": [],
         "TwinModel": ["JSON"],
         "TwinQuery": ["JSON"],
     ]
