@@ -80,6 +80,8 @@ let package = Package(
             ]),
         module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
         module("Worker", ["JobStore", "LeaseStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
+        module(
+            "Simulator", ["MQTT", "Access", "Sockets", "Crypto", "TwinModel", "CommandLineKit", "ServiceKit", "JSON"]),
         module("OperatorClient", ["Access", "HTTP", "Sockets", "ServiceKit", "JSON"]),
         .executableTarget(
             name: "muster",
@@ -100,6 +102,7 @@ let package = Package(
                 "Postgres",
                 "Redis",
                 "ServiceKit",
+                "Simulator",
                 "Sockets",
                 "TwinStore",
                 "Worker",
@@ -126,6 +129,7 @@ let package = Package(
         tests("APITests", ["API", "Access", "HTTP", "JobModel", "ServiceKit", "TwinModel", "JSON"]),
         tests("PostgresTests", ["Postgres", "ServiceKit", "JSON"]),
         tests("RedisTests", ["Redis", "ServiceKit"]),
+        tests("SimulatorTests", ["Simulator", "TestKit", "MQTT", "Sockets", "ServiceKit", "JSON"]),
         tests("SocketsTests", ["Sockets", "ServiceKit"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
         tests("TwinQueryTests", ["TwinQuery", "JSON"]),

@@ -35,6 +35,7 @@ enum Commands {
             .init(PolicyCommands.showSpec, PolicyCommands.show),
             .init(PolicyCommands.tokenSpec, PolicyCommands.token),
             .init(QueryCommand.spec, QueryCommand.run),
+            .init(SimulateCommand.spec, SimulateCommand.run),
             .init(TwinPatchCommand.spec, TwinPatchCommand.run),
             .init(TwinShowCommand.spec, TwinShowCommand.run),
             .init(VerifyCommand.spec, VerifyCommand.run),

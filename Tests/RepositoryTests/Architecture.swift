@@ -29,7 +29,7 @@ enum Architecture {
         "DevCluster": ["muster", "TestKit", "Bench"],
         "TestKit": [],
         "Bench": ["muster"],
-        "CommandLineKit": ["muster", "OperatorClient", "Bench"],
+        "CommandLineKit": ["muster", "OperatorClient", "Simulator", "Bench"],
         "OperatorClient": ["muster"],
     ]
 

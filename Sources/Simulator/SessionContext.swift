@@ -1,0 +1,53 @@
+// What the sessions of one event loop share, and where a session leaves what it wants done. Belongs to its loop; pure: the
+// time is set by whoever drives the sessions.
+
+import MQTT
+import ServiceKit
+
+final class SessionContext {
+    enum Ending: Equatable {
+        /// After everything written has been sent.
+        case orderly
+        case atOnce
+    }
+
+    let settings: FleetSettings
+    let random: DeviceRandom
+    var now = Instant(nanoseconds: 0)
+    var unixTime = 0.0
+    var counters = FleetCounters()
+    var methods = TextTable()
+    var payloads = DigestTable()
+
+    /// To be written to the device's connection, in order; then `ending`.
+    private(set) var packets: [MQTTPacket] = []
+    private(set) var ending: Ending?
+
+    /// Problems, each of which is told to the user once.
+    private var problems: Set<String> = []
+    private let tell: @Sendable (String) -> Void
+
+    init(settings: FleetSettings, tell: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.settings = settings
+        self.tell = tell
+        random = DeviceRandom(seed: settings.seed)
+    }
+
+    func send(_ packet: MQTTPacket) { packets.append(packet) }
+
+    func end(_ ending: Ending) { if self.ending == nil { self.ending = ending } }
+
+    func takeOutput() -> (packets: [MQTTPacket], ending: Ending?) {
+        defer {
+            packets = []
+            ending = nil
+        }
+        return (packets, ending)
+    }
+
+    /// `kind` tells apart what is worth telling again.
+    func report(_ kind: String, _ text: @autoclosure () -> String) {
+        guard problems.count < 100, problems.insert(kind).inserted else { return }
+        tell(text())
+    }
+}
