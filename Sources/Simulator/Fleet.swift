@@ -2,6 +2,7 @@
 
 package import ServiceKit
 package import Sockets
+private import Synchronization
 
 package final class Fleet: Sendable {
     private let shards: [LoopBound<FleetShard>]
@@ -13,6 +14,8 @@ package final class Fleet: Sendable {
         clock: any ServiceClock, tell: @escaping @Sendable (String) -> Void
     ) async {
         self.clock = clock
+        let told = ToldProblems()
+        let tellOnce: SessionContext.ProblemTeller = { kind, text in if told.isNews(kind) { tell(text) } }
         var shards: [LoopBound<FleetShard>] = []
         for (index, loop) in loops.enumerated() {
             let numbers = stride(from: index, to: settings.count, by: loops.count).map { settings.first + $0 }
@@ -20,7 +23,7 @@ package final class Fleet: Sendable {
             shards.append(
                 await loop.run { reactor in
                     LoopBound(
-                        FleetShard(numbers: numbers, rate: rate, settings: settings, target: target, tell: tell),
+                        FleetShard(numbers: numbers, rate: rate, settings: settings, target: target, tell: tellOnce),
                         on: reactor)
                 })
         }
@@ -89,4 +92,11 @@ package final class Fleet: Sendable {
             start = range.upperBound
         }
     }
+}
+
+/// Kinds of problems that one of the loops has told.
+private final class ToldProblems: Sendable {
+    private let kinds = Mutex<Set<String>>([])
+
+    func isNews(_ kind: String) -> Bool { kinds.withLock { $0.insert(kind).inserted } }
 }

@@ -10,7 +10,8 @@ package struct FleetCounters: Sendable, Equatable {
     /// Connections that the gateway accepted, and those that ended without the device wanting it.
     package var connects = 0
     package var losses = 0
-    /// Connections that never came to CONNACK, CONNECTs answered by another code than 0, refused subscriptions.
+    /// Connections that were never accepted, for whatever reason; among them those with a CONNACK other than 0, by its
+    /// code; and refused subscriptions.
     package var failedConnects = 0
     package var refusals: [UInt8: Int] = [:]
     package var refusedSubscriptions = 0

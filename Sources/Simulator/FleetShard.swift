@@ -48,7 +48,7 @@ final class FleetShard {
     /// `numbers` are this loop's devices, `rate` its part of the connections a second.
     init(
         numbers: [Int], rate: Double, settings: FleetSettings, target: FleetTarget,
-        tell: @escaping @Sendable (String) -> Void
+        tell: @escaping SessionContext.ProblemTeller
     ) {
         context = SessionContext(settings: settings, tell: tell)
         self.target = target

@@ -23,11 +23,14 @@ final class SessionContext {
     private(set) var packets: [MQTTPacket] = []
     private(set) var ending: Ending?
 
-    /// Problems, each of which is told to the user once.
+    /// Kinds of problems that have been told.
     private var problems: Set<String> = []
-    private let tell: @Sendable (String) -> Void
+    private let tell: ProblemTeller
 
-    init(settings: FleetSettings, tell: @escaping @Sendable (String) -> Void = { _ in }) {
+    /// Hears the kind of a problem and its text.
+    typealias ProblemTeller = @Sendable (_ kind: String, _ text: String) -> Void
+
+    init(settings: FleetSettings, tell: @escaping ProblemTeller = { _, _ in }) {
         self.settings = settings
         self.tell = tell
         random = DeviceRandom(seed: settings.seed)
@@ -47,7 +50,7 @@ final class SessionContext {
 
     /// `kind` tells apart what is worth telling again.
     func report(_ kind: String, _ text: @autoclosure () -> String) {
-        guard problems.count < 100, problems.insert(kind).inserted else { return }
-        tell(text())
+        guard problems.insert(kind).inserted else { return }
+        tell(kind, text())
     }
 }

@@ -46,6 +46,9 @@ enum SimulateCommand {
             context.console.note(
                 "Warning: \(settings.count) devices share one address, which has too few ports for them.")
         }
+        if command.flag("plain"), !target.isThisMachine {
+            context.console.note("Warning: --plain sends the devices' tokens unencrypted.")
+        }
         let fleet = await Fleet(settings, target: target, clock: context.clock) { problem in
             context.console.note(Printable.text(problem))
         }
