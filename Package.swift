@@ -70,16 +70,20 @@ let package = Package(
         module(
             "SessionStore", ["Postgres", "TwinModel", "ServiceKit", "JSON"], resources: [.embedInCode("Queries")]),
 
+        // What a gateway was handed to call; pure but for its shell.
+        module("Calls", ["RouteStore", "ServiceKit", "JSON"]),
+
         // Roles.
         module(
             "API",
             [
-                "HTTP", "Sockets", "Crypto", "Access", "JobStore", "LeaseStore", "TwinStore", "JobModel", "TwinModel",
+                "HTTP", "Sockets", "Crypto", "Access", "JobStore", "LeaseStore", "RouteStore", "TwinStore", "JobModel",
+                "TwinModel",
                 "TwinQuery",
                 "ServiceKit", "JSON",
             ]),
-        module("Coordinator", ["JobStore", "LeaseStore", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
-        module("Worker", ["JobStore", "LeaseStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
+        module("Coordinator", ["JobStore", "LeaseStore", "RouteStore", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
+        module("Worker", ["JobStore", "LeaseStore", "RouteStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
         module(
             "Simulator", ["MQTT", "Access", "Sockets", "Crypto", "TwinModel", "CommandLineKit", "ServiceKit", "JSON"]),
         module("OperatorClient", ["Access", "HTTP", "Sockets", "ServiceKit", "JSON"]),
@@ -101,6 +105,7 @@ let package = Package(
                 "OperatorClient",
                 "Postgres",
                 "Redis",
+                "RouteStore",
                 "ServiceKit",
                 "Simulator",
                 "Sockets",
@@ -114,9 +119,11 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "TestKit", "DevCluster", "Migrations", "API", "Coordinator", "Worker", "JobStore", "LeaseStore",
+                "TestKit", "DevCluster", "Migrations", "API", "Calls", "Coordinator", "Worker", "JobStore",
+                "LeaseStore", "RouteStore",
                 "TwinStore",
-                "OperatorClient", "SessionStore", "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel", "TwinModel",
+                "OperatorClient", "SessionStore", "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel",
+                "TwinModel",
                 "TwinQuery", "Postgres",
                 "Redis",
                 "ServiceKit", "JSON",
@@ -134,7 +141,8 @@ let package = Package(
         tests("TwinModelTests", ["TwinModel", "JSON"]),
         tests("TwinQueryTests", ["TwinQuery", "JSON"]),
         tests("CoordinatorTests", ["Coordinator", "LeaseStore", "JobModel", "ServiceKit"]),
-        tests("WorkerTests", ["Worker", "LeaseStore", "JobModel", "ServiceKit"]),
+        tests("CallsTests", ["Calls", "RouteStore", "ServiceKit", "JSON"]),
+        tests("WorkerTests", ["Worker", "JobStore", "LeaseStore", "RouteStore", "JobModel", "ServiceKit"]),
         tests("JSONTests", ["JSON", "ServiceKit"]),
         tests("JobModelTests", ["JobModel", "JSON"]),
         tests("MQTTTests", ["MQTT", "ServiceKit"]),

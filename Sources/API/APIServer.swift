@@ -45,6 +45,8 @@ package final class APIServer: Sendable {
     let configuration: APIConfiguration
     let twins: TwinStore
     let jobs: JobStore
+    let methods: MethodInvoker
+    private let receiver = Mutex<Task<Void, Never>?>(nil)
     let checks: [ReadinessCheck]
     let log: Log
     let metrics: Metrics
@@ -57,13 +59,14 @@ package final class APIServer: Sendable {
     private let server = Mutex<HTTPServer?>(nil)
 
     package init(
-        configuration: APIConfiguration, twins: TwinStore, jobs: JobStore, checks: [ReadinessCheck], log: Log,
-        metrics: Metrics, clock: any ServiceClock, random: any RandomSource,
+        configuration: APIConfiguration, twins: TwinStore, jobs: JobStore, methods: MethodInvoker,
+        checks: [ReadinessCheck], log: Log, metrics: Metrics, clock: any ServiceClock, random: any RandomSource,
         wakeCoordinators: @escaping @Sendable () async -> Void
     ) {
         self.configuration = configuration
         self.twins = twins
         self.jobs = jobs
+        self.methods = methods
         self.checks = checks
         self.log = log
         self.metrics = metrics
@@ -87,13 +90,18 @@ package final class APIServer: Sendable {
             return await self.handle(request)
         }
         self.server.withLock { $0 = server }
-        return try await server.start()
+        let address = try await server.start()
+        receiver.withLock { $0 = Task { [methods] in await methods.run() } }
+        return address
     }
 
     /// Stops accepting, lets running requests finish for `grace`, then drops them.
     package func shutdown(grace: Duration) async {
         let server = server.withLock { $0 }
         await server?.shutdown(grace: grace)
+        let receiver = receiver.withLock { $0 }
+        receiver?.cancel()
+        await receiver?.value
     }
 
     /// The answer to one request. Never throws: every failure is a reply.
@@ -118,6 +126,7 @@ package final class APIServer: Sendable {
         _ operation: Operation, _ request: HTTPRequest, _ tracking: TrackingID, _ record: inout RequestRecord
     ) async -> HTTPResponse {
         let isAdmitted = inWork.withLock { count in
+            if operation.isWaiting { return true }
             guard count < configuration.concurrentRequests || operation.permission == nil else { return false }
             count += 1
             return true
@@ -129,7 +138,7 @@ package final class APIServer: Sendable {
             record.error = error
             return error.response(form: operation.errorForm, tracking: tracking)
         }
-        defer { inWork.withLock { $0 -= 1 } }
+        defer { if !operation.isWaiting { inWork.withLock { $0 -= 1 } } }
         do {
             let caller = try await authenticate(operation, request, &record)
             try RequestBody.checkSize(request, limit: operation.bodyLimit)
@@ -180,6 +189,7 @@ package final class APIServer: Sendable {
         case .deviceStatistics: try await deviceStatistics()
         case .listDevices: try await listDevices(request)
         case .listJobs: try await listJobs(request)
+        case .invokeMethod(let id): try await invokeMethod(id, request)
         case .live: HTTPResponse.text("ok\n")
         case .metrics: HTTPResponse.text(metrics.render(), type: "text/plain; version=0.0.4; charset=utf-8")
         case .patchTwin(let id): try await patchTwin(id, request)

@@ -1,6 +1,8 @@
 // The codes of the wire contract's 9.3 that this service answers with. A client recognises one only if the header
 // `iothub-errorcode` and the body agree, so both are made from here.
 
+package import JSON
+
 package enum ErrorCode: Int, Sendable, CaseIterable {
     case genericBadRequest = 400_000
     case invalidProtocolVersion = 400_001
@@ -10,10 +12,12 @@ package enum ErrorCode: Int, Sendable, CaseIterable {
     case deserializationError = 400_012
     case bulkRegistryOperationFailure = 400_013
     case iotHubUnauthorizedAccess = 401_002
+    case deviceMaximumInflightMethodExceeded = 403_800
     case genericNotFound = 404_000
     case deviceNotFound = 404_001
     case jobNotFound = 404_002
     case moduleNotFound = 404_010
+    case deviceNotOnline = 404_103
     case genericMethodNotAllowed = 405_000
     case operationNotAllowedInCurrentState = 405_102
     case genericRequestTimeout = 408_000
@@ -27,8 +31,10 @@ package enum ErrorCode: Int, Sendable, CaseIterable {
     case throttlingMaxActiveJobCountExceeded = 429_004
     case genericHeadersTooLarge = 431_000
     case serverError = 500_001
+    case genericBadGateway = 502_000
     case serviceUnavailable = 503_001
     case serverBusy = 503_005
+    case gatewayTimeout = 504_101
     case genericVersionNotSupported = 505_000
 
     package var status: Int { rawValue / 1000 }
@@ -59,8 +65,14 @@ package struct APIError: Error, Sendable, Equatable {
     package let retryAfterSeconds: Int?
     /// Sent as `Allow` with a 405 for a known path.
     package let allowedMethods: [String]
+    /// Stands as `info` in a nested body.
+    package let info: JSONObject?
 
-    package init(_ code: ErrorCode, _ text: String, retryAfterSeconds: Int? = nil, allowedMethods: [String] = []) {
+    package init(
+        _ code: ErrorCode, _ text: String, retryAfterSeconds: Int? = nil, allowedMethods: [String] = [],
+        info: JSONObject? = nil
+    ) {
+        self.info = info
         self.code = code
         self.text = text
         self.retryAfterSeconds = retryAfterSeconds

@@ -47,13 +47,13 @@ extension APIError {
                 "ExceptionMessage": .string("Tracking ID:\(tracking.text)"),
             ]
         case .nested:
-            let inner: JSONValue = [
-                "errorCode": .integer(Int64(code.rawValue)),
-                "trackingId": .string(tracking.text),
-                "message": .string(text),
-                "timestampUtc": .string(TimestampFormatter().text(unixTime: tracking.unixTime)),
-            ]
-            return ["Message": .string(inner.text), "ExceptionMessage": ""]
+            var inner = JSONObject([
+                ("errorCode", .integer(Int64(code.rawValue))), ("trackingId", .string(tracking.text)),
+                ("message", .string(text)),
+            ])
+            if let info { inner["info"] = .object(info) }
+            inner["timestampUtc"] = .string(TimestampFormatter().text(unixTime: tracking.unixTime))
+            return ["Message": .string(JSONValue.object(inner).text), "ExceptionMessage": ""]
         }
     }
 

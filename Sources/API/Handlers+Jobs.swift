@@ -11,12 +11,6 @@ extension APIServer {
     func createJob(_ text: String, _ request: HTTPRequest, actor: String) async throws -> HTTPResponse {
         let body = try RequestBody.object(request, limit: APILimits.jobBodyBytes)
         let definition = try JobRequestParser.parse(body, jobID: text)
-        guard definition.action.type == .updateTwin else {
-            // Accepting it would promise work that nobody here can do.
-            throw APIError(
-                .argumentInvalid,
-                "type '\(definition.action.type.rawValue)' needs a device gateway, which this version does not have.")
-        }
         let creation = try await create(definition, actor: actor)
         await wakeCoordinators()
         switch creation {

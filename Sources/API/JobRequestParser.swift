@@ -56,25 +56,30 @@ package enum JobRequestParser {
         guard let object = try reader.object("cloudToDeviceMethod") else {
             throw APIError(.argumentNull, "cloudToDeviceMethod is missing; a scheduleDeviceMethod job needs it.")
         }
-        let method = MemberReader(object, prefix: "cloudToDeviceMethod.")
+        return try method(object, prefix: "cloudToDeviceMethod.")
+    }
+
+    /// A method call with all defaults filled in. `prefix` stands before names in messages.
+    static func method(_ object: JSONObject, prefix: String) throws(APIError) -> JSONObject {
+        let method = MemberReader(object, prefix: prefix)
         guard let name = try method.string("methodName"), !name.isEmpty else {
-            throw APIError(.argumentNull, "cloudToDeviceMethod.methodName is missing or empty.")
+            throw APIError(.argumentNull, "\(prefix)methodName is missing or empty.")
         }
         let count = name.unicodeScalars.count
         guard count <= Limits.methodNameLength else {
             throw APIError(
                 .argumentInvalid,
-                "cloudToDeviceMethod.methodName is longer than \(Limits.methodNameLength) characters; it has \(count).")
+                "\(prefix)methodName is longer than \(Limits.methodNameLength) characters; it has \(count).")
         }
         guard !name.unicodeScalars.contains(where: TwinSize.isControl) else {
-            throw APIError(.argumentInvalid, "cloudToDeviceMethod.methodName holds a control character.")
+            throw APIError(.argumentInvalid, "\(prefix)methodName holds a control character.")
         }
         let payload = object["payload"] ?? .null
         let bytes = payload.bytes.count
         guard bytes <= Limits.methodPayloadBytes else {
             throw APIError(
                 .messageTooLarge,
-                "cloudToDeviceMethod.payload is larger than \(Limits.methodPayloadBytes) bytes; it has \(bytes).")
+                "\(prefix)payload is larger than \(Limits.methodPayloadBytes) bytes; it has \(bytes).")
         }
         let response = try seconds(
             method, "responseTimeoutInSeconds", Limits.responseTimeoutSeconds,

@@ -9,15 +9,15 @@ extension Operation {
         case .live, .metrics, .ready: nil
         case .deviceStatistics, .listDevices, .readDevice: .registryRead
         case .bulkDevices, .deleteDevice, .putDevice: .registryWrite
-        case .cancelJob, .createJob, .listJobs, .patchTwin, .queryDevices, .readJob, .readTwin, .replaceTwin,
-            .serviceStatistics:
+        case .cancelJob, .createJob, .invokeMethod, .listJobs, .patchTwin, .queryDevices, .readJob, .readTwin,
+            .replaceTwin, .serviceStatistics:
             .serviceConnect
         }
     }
 
     package var errorForm: ErrorForm {
         switch self {
-        case .patchTwin, .readTwin, .replaceTwin: .nested
+        case .invokeMethod, .patchTwin, .readTwin, .replaceTwin: .nested
         case .bulkDevices, .cancelJob, .createJob, .deleteDevice, .deviceStatistics, .listDevices, .listJobs, .live,
             .metrics, .putDevice, .queryDevices, .readDevice, .readJob, .ready, .serviceStatistics:
             .plain
@@ -34,6 +34,7 @@ extension Operation {
         case .deviceStatistics: "deviceStatistics"
         case .listDevices: "listDevices"
         case .listJobs: "listJobs"
+        case .invokeMethod: "invokeMethod"
         case .live: "live"
         case .metrics: "metrics"
         case .patchTwin: "patchTwin"
@@ -52,7 +53,7 @@ extension Operation {
     package var bodyLimit: Int {
         switch self {
         case .bulkDevices: APILimits.bulkBodyBytes
-        case .createJob: APILimits.jobBodyBytes
+        case .createJob, .invokeMethod: APILimits.jobBodyBytes
         case .putDevice: APILimits.deviceBodyBytes
         case .patchTwin, .replaceTwin: APILimits.twinBodyBytes
         case .queryDevices: APILimits.queryBodyBytes
@@ -60,5 +61,11 @@ extension Operation {
             .readJob, .readTwin, .ready, .serviceStatistics:
             APILimits.ignoredBodyBytes
         }
+    }
+
+    /// Waits for something outside this process, so it is not counted among the requests in work; it has a limit of its
+    /// own.
+    package var isWaiting: Bool {
+        if case .invokeMethod = self { true } else { false }
     }
 }

@@ -7,6 +7,7 @@ package enum Operation: Sendable, Hashable {
     case createJob(String)
     case deleteDevice(String)
     case deviceStatistics
+    case invokeMethod(String)
     case live
     case listDevices
     case listJobs
@@ -78,6 +79,8 @@ package enum Router {
             let id = rest[0]
             return choose(
                 method, ["GET": .readTwin(id), "PATCH": .patchTwin(id), "PUT": .replaceTwin(id)], form: .nested)
+        case 2 where rest[1] == "methods" && !rest[0].isEmpty:
+            return choose(method, ["POST": .invokeMethod(rest[0])], form: .nested)
         case 2... where rest[1] == "modules": return noModules(.nested)
         default: return unknown()
         }

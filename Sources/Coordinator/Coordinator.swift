@@ -5,6 +5,7 @@ internal import JSON
 internal import JobModel
 package import JobStore
 package import LeaseStore
+package import RouteStore
 package import ServiceKit
 private import Synchronization
 
@@ -14,6 +15,7 @@ package final class Coordinator: Sendable {
     private let elector: Elector
     private let expander: Expander
     private let ender: Ender
+    private let routes: RouteStore
     private let clock: any ServiceClock
     private let random: any RandomSource
     private let log: Log
@@ -27,9 +29,10 @@ package final class Coordinator: Sendable {
 
     /// `holder` names one life of this process.
     package init(
-        store: JobStore, leases: LeaseStore, holder: String, clock: any ServiceClock, random: any RandomSource,
-        log: Log, metrics: Metrics
+        store: JobStore, leases: LeaseStore, routes: RouteStore, holder: String, clock: any ServiceClock,
+        random: any RandomSource, log: Log, metrics: Metrics
     ) {
+        self.routes = routes
         self.store = store
         self.leases = leases
         self.holder = holder
@@ -53,6 +56,7 @@ package final class Coordinator: Sendable {
             group.addTask { await self.elector.run() }
             group.addTask { await self.sweepLoop() }
             group.addTask { await self.roundLoop() }
+            group.addTask { await self.deviceLoop() }
         }
     }
 
@@ -145,6 +149,18 @@ package final class Coordinator: Sendable {
                 try await clock.sleep(for: Limits.sweepInterval)
             } catch {
                 await report("sweep_failed", error)
+            }
+        }
+    }
+
+    private func deviceLoop() async {
+        var sweeper = DeviceSweeper(store: store, leases: leases, routes: routes, log: log, metrics: metrics)
+        while !Task.isCancelled {
+            do {
+                if elector.leadership != nil { try await sweeper.sweep() }
+                try await clock.sleep(for: random.jittered(Limits.deviceSweepInterval, spread: 0.1))
+            } catch {
+                await report("device_sweep_failed", error)
             }
         }
     }

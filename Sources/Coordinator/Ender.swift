@@ -29,6 +29,11 @@ package struct Ender: Sendable {
             ended += chunk.items
             if chunk.batches == 0 { break }
         }
+        while isLeading() {
+            let parked = try await store.endWaiting(job: job, isCancelled: isCancelled)
+            ended += parked
+            if parked == 0 { break }
+        }
         guard ended > 0 else { return }
         log.info(
             isCancelled ? "items_cancelled" : "items_expired", [("key", .integer(job)), ("items", .integer(ended))])

@@ -49,13 +49,22 @@ package struct ClaimedBatch: Sendable, Hashable {
     package let firstSeq: Int64
     package let lastSeq: Int64
     package let open: Int64
+    /// An earlier holder handed calls to gateways, or was about to.
+    package let hasDispatches: Bool
+    /// To the job's deadline, when the batch was claimed.
+    package let timeLeft: Duration
 
-    package init(id: BatchID, fence: Fence, slot: Int64, firstSeq: Int64, lastSeq: Int64, open: Int64) {
+    package init(
+        id: BatchID, fence: Fence, slot: Int64, firstSeq: Int64, lastSeq: Int64, open: Int64,
+        hasDispatches: Bool = false, timeLeft: Duration = .zero
+    ) {
         self.id = id
         self.fence = fence
         self.slot = slot
         self.firstSeq = firstSeq
         self.lastSeq = lastSeq
         self.open = open
+        self.hasDispatches = hasDispatches
+        self.timeLeft = timeLeft
     }
 }

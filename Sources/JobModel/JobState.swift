@@ -76,8 +76,13 @@ package enum DeviceStatus: String, Sendable, CaseIterable {
 /// Per-device error codes, as they stand in `work_items.error_code` and on the wire.
 package enum ItemErrorCode: String, Sendable, CaseIterable {
     case argumentInvalid = "ArgumentInvalid"
+    case badDeviceResponse = "BadDeviceResponse"
     case deviceNotFound = "DeviceNotFound"
+    case deviceNotOnline = "DeviceNotOnline"
+    case gatewayTimeout = "GatewayTimeout"
     case jobCancelled = "JobCancelled"
     case jobRunPreconditionFailed = "JobRunPreconditionFailed"
+    /// The call was handed over, and what became of it cannot be known.
+    case outcomeUnknown = "OutcomeUnknown"
     case preconditionFailed = "PreconditionFailed"
 }

@@ -81,6 +81,8 @@ package enum Limits {
 
     /// How long an idle worker or leader waits for a wake-up before it looks by itself; jittered.
     package static let idlePoll: Duration = .seconds(2)
+    /// The same while jobs wait for calls in flight to end.
+    package static let exhaustedPoll: Duration = .milliseconds(50)
 
     // MARK: Workers
 
@@ -93,6 +95,41 @@ package enum Limits {
     /// A drain waits this long for batches in work before the process ends anyway.
     package static let drainDuration: Duration = .seconds(20)
     package static let heartbeatInterval: Duration = .seconds(5)
+
+    // MARK: Direct methods
+
+    /// Calls that one worker may have in flight. A job may hold no more than are left free, so one job alone keeps
+    /// 10,000 in flight, and devices that never answer cannot keep another job from starting.
+    package static let concurrentCalls = 20_000
+    /// From the dispatch to the last moment at which a gateway may write the call. Short, so that nothing is sent later
+    /// than two seconds after a cancel (invariant I7); long enough for a commit and two hops through Redis.
+    package static let sendWindow: Duration = .milliseconds(1500)
+    /// Nothing is dispatched with less time left to the job's deadline.
+    package static let dispatchTimeLeft: Duration = .seconds(2)
+    /// A call's response timeout ends this long before the job's deadline, so that nothing is in flight then.
+    package static let deadlineMargin: Duration = .seconds(1)
+    /// A gateway remembers an invocation for this long after its answer can no longer come.
+    package static let invocationMemory: Duration = .seconds(60)
+    /// After the last moment of an answer: how long a worker waits for the gateway's word before it hands the batch to
+    /// the inquiry. Covers a stalled Redis round trip.
+    package static let answerSlack: Duration = .seconds(3)
+    /// How often a holder asks a gateway again what became of the calls of an earlier holder.
+    package static let inquiryInterval: Duration = .seconds(1)
+    /// Outcomes are recorded when this many wait, or when the oldest has waited for `resultDelay`.
+    package static let resultsPerCommit = 500
+    package static let resultDelay: Duration = .milliseconds(20)
+    /// A device that its route names and its gateway does not know is looked up again this often, this many times, and
+    /// then parked.
+    package static let routeRetryDelay: Duration = .milliseconds(200)
+    package static let routeRetries = 5
+    /// A gateway that has not been heard of in PostgreSQL for this long is gone, and so is what it held.
+    package static let gatewaySilence: Duration = .seconds(8)
+    /// The leader looks for silent gateways this often, and compares the parked items with the directory.
+    package static let deviceSweepInterval: Duration = .seconds(5)
+    /// Waiting devices that one sweep looks up; the next goes on behind them.
+    package static let sweepDevices = 20_000
+    /// Calls in flight to one device; what the contract recommends.
+    package static let callsPerDevice = 32
 
     // MARK: Ending
 

@@ -26,7 +26,9 @@ extension JobStore {
                 ClaimedBatch(
                     id: BatchID(job: try row.get("job"), batch: try row.get("batch")),
                     fence: Fence(try row.get("fence")), slot: try row.get("slot"),
-                    firstSeq: try row.get("first_seq"), lastSeq: try row.get("last_seq"), open: try row.get("open")))
+                    firstSeq: try row.get("first_seq"), lastSeq: try row.get("last_seq"), open: try row.get("open"),
+                    hasDispatches: try row.get("has_dispatches"),
+                    timeLeft: .milliseconds(try row.get("time_left") as Int64)))
         }
         return claimed
     }

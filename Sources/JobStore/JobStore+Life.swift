@@ -84,18 +84,24 @@ extension JobStore {
     package func endBatches(
         job: Int64, isCancelled: Bool
     ) async throws(StoreError) -> (batches: Int64, items: Int64) {
-        let outcome: (ItemState, ItemErrorCode, String) =
-            isCancelled
-            ? (.cancelled, .jobCancelled, "the job was cancelled")
-            : (.failed, .jobRunPreconditionFailed, "the job's time was over before this device had its turn")
         let rows = try await pool.run(
             Statements.endBatches,
-            [
-                .integer(job), .integer(Int64(Limits.endChunkItems / Limits.batchItems)),
-                .text(outcome.0.rawValue), .text(outcome.1.rawValue), .text(outcome.2),
-            ])
+            [.integer(job), .integer(Int64(Limits.endChunkItems / Limits.batchItems))]
+                + Self.endOutcome(isCancelled: isCancelled))
         guard let row = rows.first else { return (0, 0) }
         return (try row.get("batches"), try row.get("items"))
+    }
+
+    /// State, error code and text of items that their job's end cuts off.
+    static func endOutcome(isCancelled: Bool) -> [Parameter] {
+        let (state, code, text): (ItemState, ItemErrorCode, String) =
+            isCancelled
+            ? (.cancelled, .jobCancelled, "the job was cancelled")
+            : (
+                .failed, .jobRunPreconditionFailed,
+                "The job did not start within the permitted period: device offline or end time invalid."
+            )
+        return [.text(state.rawValue), .text(code.rawValue), .text(text)]
     }
 
     package func finishableJobs() async throws(StoreError) -> [Int64] {

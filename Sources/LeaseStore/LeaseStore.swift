@@ -73,15 +73,17 @@ package struct LeaseStore: Sendable {
 
     // MARK: Leases
 
-    /// Takes up to `count` batches, turning between jobs; those in `passing` only when no other job has work.
+    /// Takes up to `count` batches, turning between jobs; those in `passing` only when no other job has work, those in
+    /// `excluding` not at all.
     package func take(
-        worker: WorkerID, count: Int, passing jobs: [Int64]
+        worker: WorkerID, count: Int, passing jobs: [Int64], excluding excluded: [Int64] = []
     ) async throws(StoreError) -> (batches: [BatchID], incarnation: RedisIncarnation) {
         let reply = try await redis.run(
             Scripts.takeBatches, keys: [keys.ready, keys.leases, keys.holders, keys.turn, keys.incarnation],
             arguments: [
                 .text(worker.text), .integer(Limits.leaseDuration.milliseconds), .integer(Int64(count)),
-            ] + jobs.map { .text(BatchID.digits($0)) })
+                .integer(Int64(jobs.count)),
+            ] + (jobs + excluded).map { .text(BatchID.digits($0)) })
         return try members(reply, "take_batches")
     }
 

@@ -9,7 +9,7 @@ internal import TwinModel
 package final class JobCache: Sendable {
     package enum Work: Sendable {
         case twinPatch(JobStore.BatchPatch)
-        case deviceMethod
+        case deviceMethod(MethodCall)
     }
 
     /// Jobs that are remembered; beyond it the cache starts anew, which costs one read per job.
@@ -24,7 +24,7 @@ package final class JobCache: Sendable {
     package func work(of job: Int64) async throws -> Work? {
         if let work = jobs.withLock({ $0[job] }) { return work }
         guard let (_, action) = try await store.work(of: job) else { return nil }
-        let work = Self.compile(action)
+        let work = try Self.compile(action)
         jobs.withLock { jobs in
             if jobs.count >= Self.capacity { jobs.removeAll() }
             jobs[job] = work
@@ -32,12 +32,16 @@ package final class JobCache: Sendable {
         return work
     }
 
-    private static func compile(_ action: JobAction) -> Work {
+    private static func compile(_ action: JobAction) throws(StoreError) -> Work {
         switch action {
         case .updateTwin(let document):
             return .twinPatch(JobStore.BatchPatch(TwinUpdate(stored: document)))
-        case .deviceMethod:
-            return .deviceMethod
+        case .deviceMethod(let document):
+            guard let call = MethodCall(stored: document) else {
+                throw StoreError(
+                    code: .fatal, effect: .none, operation: "read_job_work", message: "a method job without a method")
+            }
+            return .deviceMethod(call)
         }
     }
 }

@@ -4,53 +4,73 @@
 //     take (Redis) ─▶ claim (PostgreSQL, raises the fence) ─▶ execute ─▶ release (Redis)
 //
 // A lane is one batch at a time; a worker has as many lanes as it works on batches at once. Each lane takes only what
-// it starts next, and passes over the jobs that already fill half of the worker while another job has work.
+// it starts next, and passes over the jobs that already fill half of the worker while another job has work. A batch of
+// direct methods only waits for devices once it is sent, so it leaves its lane and runs beside (Worker+Methods.swift).
 
 internal import JSON
 package import JobModel
 package import JobStore
 package import LeaseStore
+package import RouteStore
 package import ServiceKit
-private import Synchronization
+internal import Synchronization
 
 package final class Worker: Sendable {
     package struct Configuration: Sendable {
         /// Batches that are worked on at the same time; each uses a connection to PostgreSQL. At least 1.
         package var concurrentBatches: Int
 
-        package init(concurrentBatches: Int = Limits.concurrentBatches) {
+        /// Direct-method calls in flight.
+        package var concurrentCalls: Int
+        /// How long a drain waits for calls in flight before it hands them to the next holder.
+        package var drainDuration: Duration
+
+        package init(
+            concurrentBatches: Int = Limits.concurrentBatches, concurrentCalls: Int = Limits.concurrentCalls,
+            drainDuration: Duration = Limits.drainDuration
+        ) {
             precondition(concurrentBatches > 0)
             self.concurrentBatches = concurrentBatches
+            self.concurrentCalls = concurrentCalls
+            self.drainDuration = drainDuration
         }
     }
 
     package let id: WorkerID
-    private let configuration: Configuration
-    private let store: JobStore
-    private let leases: LeaseStore
-    private let renewer: LeaseRenewer
+    let configuration: Configuration
+    let store: JobStore
+    let leases: LeaseStore
+    let renewer: LeaseRenewer
     private let executor: TwinPatchExecutor
-    private let cache: JobCache
-    private let clock: any ServiceClock
+    let cache: JobCache
+    let clock: any ServiceClock
     private let random: any RandomSource
-    private let log: Log
-    private let metrics: Metrics
+    let log: Log
+    let metrics: Metrics
 
-    private struct State {
-        var isDraining = false
+    struct State {
+        /// Since when, and so until when calls in flight are waited for.
+        var drainingSince: Instant?
+        var isDraining: Bool { drainingSince != nil }
         var itemsDone: Int64 = 0
         /// Batches in work, by job: the fairness between jobs.
         var lanes: [Int64: Int] = [:]
         /// Batches were closed since the leader was told.
         var hasClosed = false
+        var slots: CallSlots
+        /// Method batches that run beside the lanes.
+        var methodBatches: [BatchID: Task<Void, Never>] = [:]
     }
-    private let state = Mutex(State())
+    let state: Mutex<State>
+    let methods: MethodExecutor
+    private let inbox: AnswerInbox
 
     package init(
-        id: WorkerID, configuration: Configuration, store: JobStore, leases: LeaseStore, clock: any ServiceClock,
-        random: any RandomSource, log: Log, metrics: Metrics
+        id: WorkerID, configuration: Configuration, store: JobStore, leases: LeaseStore, routes: RouteStore,
+        clock: any ServiceClock, random: any RandomSource, log: Log, metrics: Metrics
     ) {
         self.id = id
+        state = Mutex(State(slots: CallSlots(limit: configuration.concurrentCalls)))
         self.configuration = configuration
         self.store = store
         self.leases = leases
@@ -62,6 +82,11 @@ package final class Worker: Sendable {
             worker: id, store: store, leases: leases, clock: clock, log: self.log, metrics: metrics)
         executor = TwinPatchExecutor(
             store: store, shard: id.counterShard, clock: clock, random: random, log: self.log)
+        inbox = AnswerInbox(
+            address: id.text, routes: routes, clock: clock, random: random, log: self.log, metrics: metrics)
+        methods = MethodExecutor(
+            worker: id, shard: id.counterShard, store: store, leases: leases, routes: routes, inbox: inbox,
+            clock: clock, log: self.log, metrics: metrics)
         cache = JobCache(store: store)
     }
 
@@ -72,17 +97,20 @@ package final class Worker: Sendable {
         // The renewals must outlive the cancellation that starts the drain, so they are tasks of their own.
         let renewal = Task { await renewer.run() }
         let heartbeat = Task { await heartbeats() }
+        let receiver = Task { await inbox.run() }
         await withTaskCancellationHandler {
             await withTaskGroup(of: Void.self) { group in
                 for _ in 0..<configuration.concurrentBatches { group.addTask { await self.lane() } }
             }
         } onCancel: {
-            state.withLock { $0.isDraining = true }
+            let now = clock.now
+            state.withLock { $0.drainingSince = $0.drainingSince ?? now }
         }
-        heartbeat.cancel()
-        renewal.cancel()
+        await finishMethodBatches()
+        for task in [heartbeat, renewal, receiver] { task.cancel() }
         await heartbeat.value
         await renewal.value
+        await receiver.value
         // This task is cancelled by now; the farewell is sent by one of its own.
         await Task { await farewell() }.value
     }
@@ -103,11 +131,12 @@ package final class Worker: Sendable {
 
     /// Takes and executes one batch; false when there was none.
     private func workOnce() async throws -> Bool {
-        let passing = state.withLock { state in
-            state.lanes.filter { $0.value * 2 >= configuration.concurrentBatches }.map(\.key)
+        let (passing, exhausted) = state.withLock { state in
+            let passing = state.lanes.filter { $0.value * 2 >= configuration.concurrentBatches }.map(\.key)
+            return (passing, state.slots.exhausted)
         }
         let sent = clock.now
-        let taken = try await leases.take(worker: id, count: 1, passing: passing)
+        let taken = try await leases.take(worker: id, count: 1, passing: passing, excluding: exhausted)
         guard let batch = taken.batches.first else { return false }
         renewer.withTable { $0.took([batch], from: taken.incarnation, sent: sent) }
         state.withLock { $0.lanes[batch.job, default: 0] += 1 }
@@ -135,56 +164,53 @@ package final class Worker: Sendable {
             return
         }
         renewer.withTable { $0.claimed(id, fence: batch.fence) }
+        let work: JobCache.Work?
         do {
-            try await execute(batch)
+            work = try await cache.work(of: batch.id.job)
+            if case .twinPatch(let patch) = work { try await execute(batch, patch) }
         } catch {
             await giveBack(batch)
             throw error
         }
+        // A method batch keeps its lease and goes on beside the lanes.
+        if case .deviceMethod(let call) = work { return begin(batch, call) }
         try await letGo(id)
         let duration = clock.now - started
         metrics.observe("muster_batch_seconds", "Time from claim to recorded result of a batch", duration)
     }
 
-    private func execute(_ batch: ClaimedBatch) async throws {
-        guard let work = try await cache.work(of: batch.id.job) else { return }
-        switch work {
-        case .deviceMethod:
-            throw StoreError(
-                code: .fatal, effect: .none, operation: "execute", message: "direct methods have no executor")
-        case .twinPatch(let patch):
-            let ending = try await executor.execute(batch, patch: patch) { renewer.mayWork(on: batch.id) }
-            record(ending, batch)
-        }
-    }
-
-    private func record(_ ending: TwinPatchExecutor.Ending, _ batch: ClaimedBatch) {
+    private func execute(_ batch: ClaimedBatch, _ patch: JobStore.BatchPatch) async throws {
+        let ending = try await executor.execute(batch, patch: patch) { renewer.mayWork(on: batch.id) }
         switch ending {
         case .closed(let succeeded, let failed):
-            state.withLock { state in
-                state.itemsDone += succeeded + failed
-                state.hasClosed = true
-            }
-            metrics.count(
-                "muster_items_total", "Work items with an outcome", by: Int(succeeded),
-                labels: [("outcome", "succeeded")])
-            metrics.count(
-                "muster_items_total", "Work items with an outcome", by: Int(failed), labels: [("outcome", "failed")])
-        case .leaseLost:
-            metrics.count("muster_writes_refused_total", "Results refused because the lease was lost")
-            log.info(
-                "write_refused",
-                [("batch", .string(batch.id.description)), ("fence", .integer(batch.fence.value))])
+            recorded(succeeded: succeeded, failed: failed)
+            state.withLock { $0.hasClosed = true }
+        case .leaseLost: refused(batch)
         }
     }
 
-    private func letGo(_ batch: BatchID) async throws {
+    func recorded(succeeded: Int64, failed: Int64) {
+        state.withLock { $0.itemsDone += succeeded + failed }
+        for (outcome, number) in [("succeeded", succeeded), ("failed", failed)] {
+            metrics.count(
+                "muster_items_total", "Work items with an outcome", by: Int(number), labels: [("outcome", outcome)])
+        }
+    }
+
+    func refused(_ batch: ClaimedBatch) {
+        metrics.count("muster_writes_refused_total", "Results refused because the lease was lost")
+        log.info(
+            "write_refused",
+            [("batch", .string(batch.id.description)), ("fence", .integer(batch.fence.value))])
+    }
+
+    func letGo(_ batch: BatchID) async throws {
         renewer.withTable { $0.remove(batch) }
         try await leases.release(worker: id, batches: [batch])
     }
 
     /// After a failure: makes the batch ready for others at once. If that fails too, the sweep does it later.
-    private func giveBack(_ batch: ClaimedBatch) async {
+    func giveBack(_ batch: ClaimedBatch) async {
         do {
             let returned = try await store.giveBack([(batch.id, batch.fence)])
             try await leases.release(worker: id, batches: [batch.id])
@@ -202,7 +228,10 @@ package final class Worker: Sendable {
             return state.hasClosed
         }
         if hasClosed { try await leases.wake(.coordinators) }
-        _ = try await leases.sleep(.workers, timeout: random.jittered(Limits.idlePoll))
+        // Calls in flight that end make room for a job that had to wait; nobody else tells.
+        let hasCalls = state.withLock { !$0.slots.exhausted.isEmpty }
+        let timeout = random.jittered(hasCalls ? Limits.exhaustedPoll : Limits.idlePoll)
+        _ = try await leases.sleep(.workers, timeout: timeout)
     }
 
     // MARK: Life

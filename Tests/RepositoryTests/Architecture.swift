@@ -14,7 +14,7 @@ enum Architecture {
         ["HTTP", "MQTT", "Migrations", "StoreKit"],
         ["JobStore", "LeaseStore", "SessionStore", "TwinStore", "DevCluster"],
         ["RouteStore"],
-        ["API", "OperatorClient"],
+        ["API", "Calls", "OperatorClient"],
         ["Coordinator", "Worker", "Gateway", "Simulator"],
         ["Bench", "TestKit"],
         ["muster"],

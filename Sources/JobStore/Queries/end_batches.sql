@@ -3,14 +3,16 @@
 -- $1 bigint job, $2 integer batches at most, $3 text item state (cancelled or failed), $4 text error code,
 -- $5 text error text
 -- Returns one row: batches closed and items ended; 0 batches when none is left. Index: work_batches_live.
+-- A claimed batch of a cancelled method job is left to its worker, whose calls in flight are recorded when they answer;
+-- the worker gives the rest back, or the sweep does.
 -- Safe against results: both lock the batch's row; whoever comes second sees the fence or the outcome of the first.
 WITH ending AS (
-    SELECT job, slot FROM jobs
+    SELECT job, slot, type = 'scheduleDeviceMethod' AND state = 'cancelling' AS has_calls FROM jobs
     WHERE job = $1::bigint AND (state = 'cancelling' OR state = 'running' AND expired_at IS NOT NULL)
 ), picked AS MATERIALIZED (
     SELECT b.batch, b.first_seq, b.last_seq
     FROM work_batches b, ending
-    WHERE b.job = $1 AND b.state <> 'closed'
+    WHERE b.job = $1 AND b.state <> 'closed' AND NOT (has_calls AND b.state = 'claimed')
     ORDER BY b.batch
     LIMIT $2::integer
     FOR UPDATE OF b

@@ -13,6 +13,7 @@ WITH locked AS MATERIALIZED (
     FROM locked
     WHERE j.job = locked.job
       AND NOT EXISTS (SELECT FROM work_batches b WHERE b.job = $1 AND b.state <> 'closed')
+      AND NOT EXISTS (SELECT FROM waiting w WHERE w.job = $1)
     RETURNING j.job, j.job_id, j.state
 ), event AS (
     INSERT INTO job_events (job, actor, kind, detail)

@@ -24,10 +24,14 @@ LEFT JOIN LATERAL (
            count(*) FILTER (WHERE i.state = 'succeeded') AS succeeded,
            count(*) FILTER (WHERE i.state = 'failed') AS failed,
            count(*) FILTER (WHERE i.state = 'cancelled') AS cancelled,
-           count(*) FILTER (WHERE b.batch IS NULL OR i.state = 'pending' AND b.state = 'closed') AS orphans,
+           count(*) FILTER (WHERE b.batch IS NULL AND i.batch <> -1
+                            OR i.state = 'pending' AND b.state = 'closed'
+                            OR i.state = 'pending' AND i.batch = -1 AND w.job IS NULL
+                            OR w.job IS NOT NULL AND (i.state <> 'pending' OR i.batch <> -1)) AS orphans,
            count(*) - count(DISTINCT i.device_id) AS repeated
     FROM work_items i
     LEFT JOIN work_batches b ON b.job = i.job AND b.batch = i.batch
+    LEFT JOIN waiting w ON w.device_id = i.device_id AND w.job = i.job
     WHERE i.slot = j.slot AND i.job = j.job
 ) r ON true
 WHERE $1::text IS NULL OR j.job_id = $1

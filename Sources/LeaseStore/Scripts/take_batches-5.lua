@@ -1,12 +1,17 @@
 -- Takes batches for a worker and leases them, one job after the other in turn.
 -- KEYS: ready, leases, holders (hash, member to worker), turn (string, the job served last), incarnation (string)
--- ARGV: worker, lease in ms, batches wanted, then the jobs (19 digits) to pass over while another job has work
+-- ARGV: worker, lease in ms, batches wanted, number of jobs to pass over, then the jobs (19 digits): first those to pass
+-- over while another job has work, then those to leave alone
 -- Result: array of incarnation (or '') and the members taken. Complexity: O(wanted × jobs passed over × log ready).
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local passed = {}
-for index = 4, #ARGV do
-    passed[ARGV[index]] = true
+local passed, excluded = {}, {}
+for index = 5, #ARGV do
+    if index < 5 + tonumber(ARGV[4]) then
+        passed[ARGV[index]] = true
+    else
+        excluded[ARGV[index]] = true
+    end
 end
 -- The first ready member behind a job; ';' is the character after ':'.
 local function first_behind(job)
@@ -24,8 +29,10 @@ local function choose(turn)
         end
         if not member then break end
         job = string.sub(member, 1, 19)
-        if not passed[job] then return member end
-        fallback = fallback or member
+        if not excluded[job] then
+            if not passed[job] then return member end
+            fallback = fallback or member
+        end
     end
     return fallback
 end

@@ -30,6 +30,9 @@ enum ServiceRoles {
         let (log, clock, random) = (apiStores.log, apiStores.clock, apiStores.random)
         let server = APIServer(
             configuration: configuration, twins: apiStores.twins, jobs: apiStores.jobs,
+            methods: MethodInvoker(
+                address: incarnation("api", random: random), routes: apiStores.routes, clock: clock, random: random,
+                log: log),
             checks: apiStores.readiness.map { ReadinessCheck($0.name, $0.check) }, log: log,
             metrics: apiStores.metrics, clock: clock, random: random,
             wakeCoordinators: {
@@ -40,7 +43,8 @@ enum ServiceRoles {
                 }
             })
         let coordinator = Coordinator(
-            store: leaderStores.jobs, leases: leaderStores.leases, holder: incarnation("coordinator", random: random),
+            store: leaderStores.jobs, leases: leaderStores.leases, routes: leaderStores.routes,
+            holder: incarnation("coordinator", random: random),
             clock: clock, random: random, log: log, metrics: apiStores.metrics)
         let address = try await server.start()
         log.info("listening", [("address", .string(address.description))])
@@ -54,6 +58,7 @@ enum ServiceRoles {
         let worker = Worker(
             id: WorkerID(incarnation("worker", random: stores.random)),
             configuration: .init(concurrentBatches: concurrentBatches), store: stores.jobs, leases: stores.leases,
+            routes: stores.routes,
             clock: stores.clock, random: stores.random, log: stores.log, metrics: stores.metrics)
         stores.log.info("worker_started", [("worker", .string(worker.id.text))])
         await worker.run()

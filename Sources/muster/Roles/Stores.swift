@@ -7,6 +7,7 @@ import LeaseStore
 import Migrations
 import Postgres
 import Redis
+import RouteStore
 import ServiceKit
 import TwinStore
 
@@ -23,6 +24,7 @@ struct Stores: Sendable {
     let redis: RedisClient
     let jobs: JobStore
     let leases: LeaseStore
+    let routes: RouteStore
     let twins: TwinStore
     let clock: any ServiceClock = SystemClock()
     let random: any RandomSource = SystemRandom()
@@ -40,6 +42,7 @@ struct Stores: Sendable {
             RedisConfiguration(url: settings.redisURL), clock: clock, random: random, log: log, metrics: metrics)
         jobs = JobStore(pool: pool)
         leases = LeaseStore(redis: redis, prefix: settings.redisPrefix)
+        routes = RouteStore(redis: redis, prefix: settings.redisPrefix)
         twins = TwinStore(pool)
         self.log = log
         self.metrics = metrics

@@ -23,7 +23,7 @@ extension APIWorld {
             configuration.isStrictHub = strict
             configuration.concurrentRequests = concurrentRequests
             let server = APIServer(
-                configuration: configuration, twins: twins, jobs: jobs,
+                configuration: configuration, twins: twins, jobs: jobs, methods: MethodInvoker(stores),
                 checks: [ReadinessCheck("postgres") { _ = try await twins.policies() }], log: stores.log.log,
                 metrics: stores.metrics, clock: stores.clock, random: stores.random, wakeCoordinators: {})
             let port = try #require(try await server.start().port)

@@ -7,6 +7,7 @@ import JobStore
 import LeaseStore
 import Postgres
 import Redis
+import RouteStore
 import ServiceKit
 import Synchronization
 import TestKit
@@ -17,6 +18,7 @@ final class JobWorld: Sendable {
     let pool: PostgresPool
     let store: JobStore
     let leases: LeaseStore
+    let routes: RouteStore
     let redis: RedisClient
     let clock = SystemClock()
     private let tasks = Mutex<[Int: Task<Void, Never>]>([:])
@@ -29,6 +31,7 @@ final class JobWorld: Sendable {
         redis = world.redis
         store = JobStore(pool: world.pool)
         leases = LeaseStore(redis: world.redis)
+        routes = RouteStore(redis: world.redis)
     }
 
     /// Gives `body` a world of its own, stops what it started, and recounts every job (I1, I2) unless told otherwise.
@@ -92,7 +95,8 @@ final class JobWorld: Sendable {
     func startCoordinator() async throws -> Int {
         let holder = "c-" + String(SystemRandom().next(), radix: 16)
         let coordinator = Coordinator(
-            store: store, leases: leases, holder: holder, clock: clock, random: SystemRandom(), log: .silent,
+            store: store, leases: leases, routes: routes, holder: holder, clock: clock, random: SystemRandom(),
+            log: .silent,
             metrics: Metrics())
         return start { await coordinator.run() }
     }
@@ -101,7 +105,7 @@ final class JobWorld: Sendable {
     func startWorker() async throws -> Int {
         let worker = Worker(
             id: WorkerID("w-" + String(SystemRandom().next(), radix: 16)), configuration: .init(), store: store,
-            leases: leases, clock: clock, random: SystemRandom(), log: .silent, metrics: Metrics())
+            leases: leases, routes: routes, clock: clock, random: SystemRandom(), log: .silent, metrics: Metrics())
         return start { await worker.run() }
     }
 

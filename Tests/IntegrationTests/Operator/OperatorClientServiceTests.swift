@@ -23,7 +23,8 @@ import TwinStore
             let server = APIServer(
                 configuration: APIConfiguration(
                     http: HTTPServer.Configuration(address: .host("127.0.0.1", port: 0)), hostNames: []),
-                twins: twins, jobs: JobStore(pool: stores.pool), checks: [], log: stores.log.log,
+                twins: twins, jobs: JobStore(pool: stores.pool), methods: MethodInvoker(stores), checks: [],
+                log: stores.log.log,
                 metrics: stores.metrics, clock: stores.clock, random: stores.random, wakeCoordinators: {})
             let port = try #require(try await server.start().port)
             let owner = try #require(try await twins.policies().first { $0.name == "iothubowner" })

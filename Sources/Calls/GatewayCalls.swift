@@ -1,0 +1,239 @@
+// The calls of one gateway: takes parts and inquiries from the inbox, hands the calls to the sessions, and tells the
+// outcomes to who waits for them, in messages of many. The decisions are `InvocationLedger`'s.
+
+private import JSON
+package import RouteStore
+package import ServiceKit
+private import Synchronization
+
+package final class GatewayCalls: CallDesk {
+    package typealias MethodTopic = @Sendable (_ method: String, _ rid: UInt64) -> String
+
+    /// Outcomes wait this long for others to the same address; callers wait for them, so it is short.
+    private static let outboxDelay: Duration = .milliseconds(3)
+    /// Outcomes in one message.
+    private static let outcomesPerMessage = 500
+    /// Times an answer message is offered to a full inbox or a lost Redis before it is left to the asker's inquiry.
+    private static let answerTries = 5
+
+    private struct State {
+        var ledger: InvocationLedger
+        /// Redis' clock when it was last asked, and when that question was sent: the latest that it can show now.
+        var redisClock: (milliseconds: Int64, sentAt: Instant)?
+        var outbox: [String: [InvocationLedger.Notice]] = [:]
+        var isFlushing = false
+    }
+
+    private let gateway: GatewayID
+    private let routes: RouteStore
+    private let methodTopic: MethodTopic
+    private let clock: any ServiceClock
+    private let random: any RandomSource
+    private let log: Log
+    private let metrics: Metrics
+    private let state: Mutex<State>
+    private let writer = Mutex<(any CallWriter)?>(nil)
+
+    /// `methodTopic` makes the topic of a call from the method's name and the rid.
+    package init(
+        gateway: GatewayID, routes: RouteStore, limits: InvocationLedger.Limits = .init(),
+        methodTopic: @escaping MethodTopic, clock: any ServiceClock, random: any RandomSource, log: Log,
+        metrics: Metrics
+    ) {
+        self.gateway = gateway
+        self.routes = routes
+        self.methodTopic = methodTopic
+        self.clock = clock
+        self.random = random
+        self.log = log
+        self.metrics = metrics
+        state = Mutex(State(ledger: InvocationLedger(limits: limits)))
+    }
+
+    /// To be called before messages are handled.
+    package func attach(_ writer: any CallWriter) { self.writer.withLock { $0 = writer } }
+
+    /// After each beat: what Redis' clock showed in the answer to a question sent at `sentAt`.
+    package func synchronize(redisMilliseconds: Int64, sentAt: Instant) {
+        state.withLock { $0.redisClock = (redisMilliseconds, sentAt) }
+    }
+
+    // MARK: Messages
+
+    package func handle(_ part: CallPart) {
+        let acceptance = withLedger { $0.accept(part, at: $1) }
+        guard let acceptance else {
+            // Redis' clock is not known yet: nothing may be sent. The worker's inquiry learns it.
+            return count("parts_refused", 1)
+        }
+        if acceptance.isRefused {
+            count("parts_refused", 1)
+            log.info("part_refused", [("job", .integer(part.job)), ("fence", .integer(part.fence))])
+        }
+        let payload = Array(part.payload.utf8)
+        tell(acceptance.notices)
+        guard !acceptance.calls.isEmpty, let writer = writer.withLock({ $0 }) else { return }
+        writer.write(
+            acceptance.calls.map {
+                OutgoingCall(
+                    rid: $0.rid, deviceID: $0.deviceID, topic: methodTopic(part.method, $0.rid), payload: payload)
+            })
+    }
+
+    package func handle(_ inquiry: Inquiry) {
+        tell(withLedger { $0.inquire(inquiry, at: $1) } ?? [])
+    }
+
+    // MARK: Sessions
+
+    package func mayWrite(_ rid: UInt64) -> Bool {
+        guard let (isAllowed, notice) = withLedger({ $0.mayWrite(rid, at: $1) }) else { return false }
+        if let notice {
+            count("calls_refused_late", 1)
+            tell([notice])
+        }
+        if isAllowed { count("calls_sent", 1) }
+        return isAllowed
+    }
+
+    package func undeliverable(_ rids: [UInt64]) {
+        tell(withLedger { ledger, _ in rids.compactMap { ledger.undeliverable($0) } } ?? [])
+    }
+
+    package func answered(_ rid: UInt64, deviceID: String, status: Int32, payload: [UInt8]) {
+        let outcome = Self.outcome(status: status, payload: payload)
+        let notice = withLedger { ledger, _ in ledger.answered(rid, deviceID: deviceID, outcome: outcome) } ?? nil
+        guard let notice else { return count("answers_unexpected", 1) }
+        count("calls_answered", 1)
+        tell([notice])
+    }
+
+    package func sessionClosed(deviceID: String, session: Int64) {
+        tell(withLedger { ledger, _ in ledger.dropped(deviceID: deviceID) } ?? [])
+    }
+
+    /// An empty payload is null; anything else must be JSON.
+    private static func outcome(status: Int32, payload: [UInt8]) -> CallOutcome {
+        guard payload.contains(where: { $0 != 0x20 }) else { return .answered(status: Int64(status), payload: "null") }
+        do {
+            _ = try JSONValue(parsing: payload)
+        } catch {
+            return .invalidAnswer
+        }
+        return .answered(status: Int64(status), payload: String(decoding: payload, as: UTF8.self))
+    }
+
+    // MARK: Time
+
+    /// Ends what timed out, twice a second, until the task is cancelled.
+    package func run() async {
+        while !Task.isCancelled {
+            do {
+                try await clock.sleep(for: .milliseconds(500))
+            } catch {
+                break
+            }
+            tell(withLedger { $0.tick($1) } ?? [])
+            let (known, inFlight) = state.withLock { ($0.ledger.count, $0.ledger.inFlight) }
+            metrics.gauge("muster_gateway_invocations", "Invocations that the gateway remembers", Double(known))
+            metrics.gauge("muster_gateway_calls_in_flight", "Calls handed over and without outcome", Double(inFlight))
+        }
+        await flush()
+    }
+
+    /// Nil while Redis' clock is unknown.
+    private func withLedger<T: Sendable>(_ body: (inout InvocationLedger, GatewayTime) -> T) -> T? {
+        let now = clock.now
+        return state.withLock { state in
+            guard let (milliseconds, sentAt) = state.redisClock else { return nil }
+            let time = GatewayTime(now: now, redisMilliseconds: milliseconds + (now - sentAt).milliseconds + 1)
+            return body(&state.ledger, time)
+        }
+    }
+
+    // MARK: Outbox
+
+    private func tell(_ notices: [InvocationLedger.Notice]) {
+        guard !notices.isEmpty else { return }
+        let mustFlush = state.withLock { state in
+            for notice in notices { state.outbox[notice.replyTo, default: []].append(notice) }
+            defer { state.isFlushing = true }
+            return !state.isFlushing
+        }
+        guard mustFlush else { return }
+        Task {
+            do {
+                try await clock.sleep(for: Self.outboxDelay)
+            } catch {
+                log.debug("outbox_hurried", [])
+            }
+            await flush()
+        }
+    }
+
+    private func flush() async {
+        let outbox = state.withLock { state in
+            defer {
+                state.outbox = [:]
+                state.isFlushing = false
+            }
+            return state.outbox
+        }
+        for (address, notices) in outbox {
+            for part in Self.parts(of: notices, gateway: gateway.text) { await send(part, to: address) }
+        }
+    }
+
+    /// One message for each batch and fence, cut at a number of outcomes and of payload bytes.
+    static func parts(of notices: [InvocationLedger.Notice], gateway: String) -> [AnswerPart] {
+        struct Key: Hashable {
+            let job: Int64
+            let batch: Int64
+            let fence: Int64
+        }
+        let groups = Dictionary(grouping: notices) { Key(job: $0.job, batch: $0.batch, fence: $0.fence) }
+        var parts: [AnswerPart] = []
+        for (key, group) in groups {
+            var items: [AnswerPart.Item] = []
+            var bytes = 0
+            func close() {
+                parts.append(
+                    AnswerPart(job: key.job, batch: key.batch, fence: key.fence, gateway: gateway, items: items))
+                items = []
+                bytes = 0
+            }
+            for notice in group {
+                items.append(notice.item)
+                if case .answered(_, let payload) = notice.item.outcome { bytes += payload.utf8.count }
+                if items.count >= outcomesPerMessage || bytes >= RouteLimits.answerBytes { close() }
+            }
+            if !items.isEmpty { close() }
+        }
+        return parts
+    }
+
+    private func send(_ part: AnswerPart, to address: String) async {
+        var backoff = Backoff(initial: .milliseconds(20), maximum: .milliseconds(500))
+        for _ in 0..<Self.answerTries {
+            do {
+                if try await routes.answer(part, to: address) { return }
+            } catch {
+                log.warning("answer_failed", [("error", .string(error.description))])
+                // Sent twice is harmless, lost is found out by the worker's inquiry.
+            }
+            do {
+                try await clock.sleep(for: backoff.next(random))
+            } catch {
+                break
+            }
+        }
+        count("answers_lost", part.items.count)
+        log.warning("answers_lost", [("job", .integer(part.job)), ("items", .integer(Int64(part.items.count)))])
+    }
+
+    private func count(_ event: String, _ number: Int) {
+        metrics.count(
+            "muster_gateway_calls_total", "What happened to calls at the gateway", by: number,
+            labels: [("event", event)])
+    }
+}

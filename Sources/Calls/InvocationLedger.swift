@@ -1,0 +1,261 @@
+// What a gateway knows of the calls that it was handed: a pure machine that makes a second sending impossible
+// (invariant I5). Time comes in with each call.
+//
+//     queued ──mayWrite──▶ sent ──answer, timeout, disconnect──▶ ended(outcome)
+//        └──inquiry, too late, no session──▶ ended(unsent)
+//
+// Three rules: a part whose (fence, number) is not above the highest seen for its batch is refused; nothing is written
+// at or after the part's `sendBefore`; an invocation once sent is never sent again while it is remembered, and it is
+// remembered longer than anybody may ask for it. At its limit the ledger refuses new parts; it forgets nothing early.
+
+package import RouteStore
+package import ServiceKit
+
+/// The gateway's idea of the present: its own monotonic clock, and the latest that Redis' clock can show.
+package struct GatewayTime: Sendable, Hashable {
+    package let now: Instant
+    package let redisMilliseconds: Int64
+
+    package init(now: Instant, redisMilliseconds: Int64) {
+        self.now = now
+        self.redisMilliseconds = redisMilliseconds
+    }
+}
+
+package struct InvocationLedger: Sendable {
+    package struct Limits: Sendable {
+        /// Each takes some 300 bytes and is kept for about a minute behind its answer.
+        package var invocations = 1_000_000
+        package var callsPerDevice = 32
+        /// Milliseconds behind the last possible answer.
+        package var memoryMilliseconds: Int64 = 60_000
+
+        package init() {}
+    }
+
+    /// An outcome and who is to hear it.
+    package struct Notice: Sendable, Hashable {
+        package let replyTo: String
+        package let job: Int64
+        package let batch: Int64
+        package let fence: Int64
+        package let item: AnswerPart.Item
+    }
+
+    private struct BatchKey: Hashable {
+        let job: Int64
+        let batch: Int64
+    }
+
+    fileprivate enum Progress {
+        case queued
+        case sent(until: Instant)
+        case ended(CallOutcome)
+    }
+
+    fileprivate struct Entry {
+        var progress: Progress
+        let deviceID: String
+        let rid: UInt64
+        let sendBefore: Int64
+        let responseMilliseconds: Int64
+        var replyTo: String
+        var batch: Int64
+        var fence: Int64
+        var rememberUntil: Int64
+    }
+
+    private struct Highest {
+        var fence: Int64
+        var number: Int64
+        var rememberUntil: Int64
+    }
+
+    private let limits: Limits
+    private var entries: [InvocationID: Entry] = [:]
+    private var rids: [UInt64: InvocationID] = [:]
+    private var batches: [BatchKey: Highest] = [:]
+    private var byDevice: [String: Set<UInt64>] = [:]
+    private var nextRID: UInt64 = 1
+
+    package init(limits: Limits = Limits()) { self.limits = limits }
+
+    package var count: Int { entries.count }
+    /// Sent, and not answered yet.
+    package var inFlight: Int { byDevice.values.reduce(0) { $0 + $1.count } }
+
+    // MARK: Parts
+
+    package struct Acceptance: Sendable {
+        package var calls: [(rid: UInt64, deviceID: String)] = []
+        package var notices: [Notice] = []
+        /// The part came late, twice or from a worker that was taken over: nobody waits for an answer.
+        package var isRefused = false
+    }
+
+    package mutating func accept(_ part: CallPart, at time: GatewayTime) -> Acceptance {
+        var acceptance = Acceptance()
+        let rememberUntil = part.sendBefore + part.responseMilliseconds + limits.memoryMilliseconds
+        if part.job != 0 {
+            let key = BatchKey(job: part.job, batch: part.batch)
+            if let highest = batches[key], (part.fence, part.number) <= (highest.fence, highest.number) {
+                acceptance.isRefused = true
+                return acceptance
+            }
+            batches[key] = Highest(
+                fence: part.fence, number: part.number,
+                rememberUntil: max(rememberUntil, batches[key]?.rememberUntil ?? 0))
+        }
+        for item in part.items {
+            let id = InvocationID(job: part.job, seq: item.seq, attempt: item.attempt)
+            func end(_ outcome: CallOutcome) {
+                acceptance.notices.append(
+                    Notice(
+                        replyTo: part.replyTo, job: part.job, batch: part.batch, fence: part.fence,
+                        item: .init(seq: item.seq, outcome: outcome)))
+            }
+            if let known = entries[id], !known.isUnsent {
+                // Sent once already: its outcome goes to who asked last.
+                entries[id]?.replyTo = part.replyTo
+                entries[id]?.batch = part.batch
+                entries[id]?.fence = part.fence
+                end(known.outcome)
+                continue
+            }
+            guard time.redisMilliseconds < part.sendBefore else {
+                end(.tooLate)
+                continue
+            }
+            guard entries.count < limits.invocations, (byDevice[item.deviceID]?.count ?? 0) < limits.callsPerDevice
+            else {
+                end(.tooManyInFlight)
+                continue
+            }
+            let rid = nextRID
+            nextRID += 1
+            if let old = entries[id] { rids[old.rid] = nil }
+            entries[id] = Entry(
+                progress: .queued, deviceID: item.deviceID, rid: rid, sendBefore: part.sendBefore,
+                responseMilliseconds: part.responseMilliseconds, replyTo: part.replyTo, batch: part.batch,
+                fence: part.fence, rememberUntil: rememberUntil)
+            rids[rid] = id
+            byDevice[item.deviceID, default: []].insert(rid)
+            acceptance.calls.append((rid, item.deviceID))
+        }
+        return acceptance
+    }
+
+    /// Whether the call may be written now; if so it counts as sent.
+    package mutating func mayWrite(_ rid: UInt64, at time: GatewayTime) -> (isAllowed: Bool, notice: Notice?) {
+        guard let id = rids[rid], let entry = entries[id], case .queued = entry.progress else { return (false, nil) }
+        guard time.redisMilliseconds < entry.sendBefore else { return (false, end(id, .tooLate)) }
+        entries[id]?.progress = .sent(until: time.now + .milliseconds(entry.responseMilliseconds))
+        return (true, nil)
+    }
+
+    // MARK: Outcomes
+
+    package mutating func undeliverable(_ rid: UInt64) -> Notice? {
+        guard let id = rids[rid], let entry = entries[id], case .queued = entry.progress else { return nil }
+        return end(id, .notConnected)
+    }
+
+    /// Nil when nobody waits for it: unknown, late, a second time, or from another device.
+    package mutating func answered(_ rid: UInt64, deviceID: String, outcome: CallOutcome) -> Notice? {
+        guard let id = rids[rid], let entry = entries[id], case .sent = entry.progress, entry.deviceID == deviceID
+        else { return nil }
+        return end(id, outcome)
+    }
+
+    /// The device's connection ended: what was sent over it is lost.
+    package mutating func dropped(deviceID: String) -> [Notice] {
+        (byDevice[deviceID] ?? []).compactMap { rid in
+            guard let id = rids[rid], let entry = entries[id], case .sent = entry.progress else { return nil }
+            return end(id, .dropped)
+        }
+    }
+
+    /// Ends calls whose time is over and forgets what nobody may ask for any more. Looks at every entry: called once a
+    /// second.
+    package mutating func tick(_ time: GatewayTime) -> [Notice] {
+        var notices: [Notice] = []
+        var forgotten: [InvocationID] = []
+        for (id, entry) in entries {
+            switch entry.progress {
+            case .queued:
+                // Never written: the session's loop is stalled, or the session vanished between two looks.
+                if time.redisMilliseconds >= entry.sendBefore, let notice = end(id, .tooLate) { notices.append(notice) }
+            case .sent(let until):
+                if until <= time.now, let notice = end(id, .timedOut) { notices.append(notice) }
+            case .ended:
+                if entry.rememberUntil < time.redisMilliseconds { forgotten.append(id) }
+            }
+        }
+        for id in forgotten {
+            if let entry = entries.removeValue(forKey: id) { rids[entry.rid] = nil }
+        }
+        batches = batches.filter { $0.value.rememberUntil >= time.redisMilliseconds }
+        return notices
+    }
+
+    // MARK: Inquiries
+
+    /// Answers for each invocation, and sees to it that those not seen are never sent under a fence up to the asker's.
+    package mutating func inquire(_ inquiry: Inquiry, at time: GatewayTime) -> [Notice] {
+        let key = BatchKey(job: inquiry.job, batch: inquiry.batch)
+        if let highest = batches[key], highest.fence > inquiry.fence { return [] }
+        var notices: [Notice] = []
+        var rememberUntil = batches[key]?.rememberUntil ?? 0
+        for item in inquiry.items {
+            rememberUntil = max(rememberUntil, item.rememberedUntil)
+            let id = InvocationID(job: inquiry.job, seq: item.seq, attempt: item.attempt)
+            var outcome: CallOutcome
+            if let entry = entries[id] {
+                entries[id]?.replyTo = inquiry.replyTo
+                entries[id]?.batch = inquiry.batch
+                entries[id]?.fence = inquiry.fence
+                if case .queued = entry.progress {
+                    _ = end(id, .neverSent)
+                    outcome = .neverSent
+                } else {
+                    outcome = entry.outcome
+                    if outcome.isUnsent { outcome = .neverSent }
+                }
+            } else {
+                outcome = item.rememberedUntil < time.redisMilliseconds ? .forgotten : .neverSent
+            }
+            notices.append(
+                Notice(
+                    replyTo: inquiry.replyTo, job: inquiry.job, batch: inquiry.batch, fence: inquiry.fence,
+                    item: .init(seq: item.seq, outcome: outcome)))
+        }
+        // The tombstone: parts of earlier holders, wherever they linger, are below this. The asker's own first part is
+        // above, because parts are numbered from 1.
+        let number = batches[key].map { $0.fence == inquiry.fence ? $0.number : 0 } ?? 0
+        batches[key] = Highest(fence: inquiry.fence, number: number, rememberUntil: rememberUntil)
+        return notices
+    }
+
+    private mutating func end(_ id: InvocationID, _ outcome: CallOutcome) -> Notice? {
+        guard let entry = entries[id] else { return nil }
+        entries[id]?.progress = .ended(outcome)
+        byDevice[entry.deviceID]?.remove(entry.rid)
+        if byDevice[entry.deviceID]?.isEmpty == true { byDevice[entry.deviceID] = nil }
+        return Notice(
+            replyTo: entry.replyTo, job: id.job, batch: entry.batch, fence: entry.fence,
+            item: .init(seq: id.seq, outcome: outcome))
+    }
+}
+
+extension InvocationLedger.Entry {
+    fileprivate var isUnsent: Bool {
+        if case .ended(let outcome) = progress { outcome.isUnsent } else { false }
+    }
+
+    fileprivate var outcome: CallOutcome {
+        switch progress {
+        case .queued, .sent: .inFlight
+        case .ended(let outcome): outcome
+        }
+    }
+}

@@ -1,0 +1,3 @@
+-- The living gateways.
+-- Returns gateway and incarnation. Some dozens of rows.
+SELECT gateway, incarnation FROM gateways

@@ -1,0 +1,65 @@
+// Method batches of a worker: they run beside the lanes, each as a task of its own, bounded by the calls in flight.
+
+internal import JSON
+internal import JobModel
+internal import JobStore
+internal import LeaseStore
+internal import ServiceKit
+internal import Synchronization
+
+extension Worker {
+    func begin(_ batch: ClaimedBatch, _ call: MethodCall) {
+        let size = Int(batch.open)
+        // The task registers its end under the same lock, so it cannot end before it is registered.
+        state.withLock { state in
+            state.slots.take(size, for: batch.id.job)
+            state.methodBatches[batch.id] = Task {
+                await run(batch, call)
+                self.state.withLock { state in
+                    state.slots.release(size, of: batch.id.job)
+                    state.methodBatches[batch.id] = nil
+                }
+            }
+        }
+    }
+
+    private func run(_ batch: ClaimedBatch, _ call: MethodCall) async {
+        let started = clock.now
+        do {
+            let ending = try await methods.execute(batch, call: call, permission: { permission(batch) }) {
+                recorded(succeeded: $0, failed: $1)
+            }
+            switch ending {
+            case .closed:
+                try await letGo(batch.id)
+                // Nobody else would tell the leader while the lanes sleep.
+                try await leases.wake(.coordinators)
+            case .unfinished:
+                renewer.withTable { $0.remove(batch.id) }
+                await giveBack(batch)
+                try await leases.wake(.coordinators)
+            case .leaseLost:
+                refused(batch)
+                try await letGo(batch.id)
+            }
+            metrics.observe(
+                "muster_batch_seconds", "Time from claim to recorded result of a batch", clock.now - started)
+        } catch {
+            log.warning(
+                "method_batch_failed", [("batch", .string(batch.id.description)), ("error", .string("\(error)"))])
+            renewer.withTable { $0.remove(batch.id) }
+            await giveBack(batch)
+        }
+    }
+
+    private func permission(_ batch: ClaimedBatch) -> MethodExecutor.Permission {
+        guard renewer.mayWork(on: batch.id) else { return .leaseLost }
+        guard let since = state.withLock(\.drainingSince) else { return .work }
+        return clock.now - since < configuration.drainDuration ? .finish : .stop
+    }
+
+    /// A drain: calls in flight are waited for, the rest goes back at once.
+    func finishMethodBatches() async {
+        for task in state.withLock({ Array($0.methodBatches.values) }) { await task.value }
+    }
+}

@@ -1,0 +1,132 @@
+// The ledger of a gateway: nothing is sent twice, late, or for a worker that was taken over.
+
+import Calls
+import RouteStore
+import ServiceKit
+import Testing
+
+private func time(_ milliseconds: Int64) -> GatewayTime {
+    GatewayTime(now: Instant(nanoseconds: milliseconds * 1_000_000), redisMilliseconds: milliseconds)
+}
+
+private func part(
+    fence: Int64 = 1, number: Int64 = 1, sendBefore: Int64 = 1000, seqs: [Int64] = [1], replyTo: String = "w1"
+) -> CallPart {
+    CallPart(
+        job: 7, batch: 0, fence: fence, number: number, sendBefore: sendBefore, responseMilliseconds: 5000,
+        replyTo: replyTo, method: "m", payload: "null",
+        items: seqs.map { .init(seq: $0, attempt: 0, deviceID: "d\($0)") })
+}
+
+private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 = 66_000) -> Inquiry {
+    Inquiry(
+        job: 7, batch: 0, fence: fence, replyTo: "w2",
+        items: seqs.map { .init(seq: $0, attempt: 0, rememberedUntil: rememberedUntil) })
+}
+
+@Suite struct InvocationLedgerTests {
+    @Test func sendsOnceAndTellsTheAnswer() throws {
+        var ledger = InvocationLedger()
+        let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
+        #expect(ledger.mayWrite(call.rid, at: time(1)).isAllowed)
+        #expect(!ledger.mayWrite(call.rid, at: time(2)).isAllowed, "a second write of the same call")
+        let outcome = CallOutcome.answered(status: 200, payload: "null")
+        let notice = ledger.answered(call.rid, deviceID: "d1", outcome: outcome)
+        #expect(notice?.replyTo == "w1" && notice?.item == .init(seq: 1, outcome: outcome))
+        #expect(ledger.answered(call.rid, deviceID: "d1", outcome: outcome) == nil, "a second answer")
+    }
+
+    @Test func anotherDeviceCannotAnswer() throws {
+        var ledger = InvocationLedger()
+        let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
+        #expect(ledger.mayWrite(call.rid, at: time(1)).isAllowed)
+        #expect(ledger.answered(call.rid, deviceID: "d2", outcome: .timedOut) == nil)
+    }
+
+    @Test func refusesLowerFencesAndRepeatedParts() {
+        var ledger = InvocationLedger()
+        #expect(!ledger.accept(part(fence: 3), at: time(0)).isRefused)
+        #expect(ledger.accept(part(fence: 2, number: 9, seqs: [2]), at: time(0)).isRefused)
+        #expect(ledger.accept(part(fence: 3, seqs: [3]), at: time(0)).isRefused, "the same part from an old Redis")
+        #expect(!ledger.accept(part(fence: 3, number: 2, seqs: [3]), at: time(0)).isRefused)
+    }
+
+    @Test func writesNothingLate() throws {
+        var ledger = InvocationLedger()
+        #expect(ledger.accept(part(), at: time(1000)).notices.map(\.item.outcome) == [.tooLate])
+        let call = try #require(ledger.accept(part(fence: 2), at: time(0)).calls.first)
+        // The gateway slept between taking the part and writing it.
+        let (isAllowed, notice) = ledger.mayWrite(call.rid, at: time(1000))
+        #expect(!isAllowed && notice?.item.outcome == .tooLate)
+    }
+
+    @Test func anInquiryMakesTheUnseenNeverSent() throws {
+        var ledger = InvocationLedger()
+        let notices = ledger.inquire(inquiry(fence: 5), at: time(10))
+        #expect(notices.map(\.item.outcome) == [.neverSent])
+        #expect(ledger.accept(part(fence: 4), at: time(11)).isRefused, "the delayed part of the earlier holder")
+        #expect(!ledger.accept(part(fence: 5), at: time(12)).isRefused, "the asker's own part")
+    }
+
+    @Test func anInquiryStopsWhatIsQueued() throws {
+        var ledger = InvocationLedger()
+        let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
+        #expect(ledger.inquire(inquiry(fence: 2), at: time(1)).map(\.item.outcome) == [.neverSent])
+        #expect(!ledger.mayWrite(call.rid, at: time(2)).isAllowed)
+    }
+
+    @Test func anInquiryRedirectsWhatIsInFlight() throws {
+        var ledger = InvocationLedger()
+        let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
+        #expect(ledger.mayWrite(call.rid, at: time(1)).isAllowed)
+        #expect(ledger.inquire(inquiry(fence: 2), at: time(2)).map(\.item.outcome) == [.inFlight])
+        let notice = ledger.answered(call.rid, deviceID: "d1", outcome: .answered(status: 1, payload: "2"))
+        #expect(notice?.replyTo == "w2" && notice?.fence == 2)
+    }
+
+    @Test func anInquiryIsAnsweredFromMemoryAndHonestAboutItsEnd() throws {
+        var ledger = InvocationLedger()
+        let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
+        #expect(ledger.mayWrite(call.rid, at: time(1)).isAllowed)
+        #expect(ledger.tick(time(5001)).map(\.item.outcome) == [.timedOut])
+        #expect(ledger.inquire(inquiry(fence: 2), at: time(60_000)).map(\.item.outcome) == [.timedOut])
+        _ = ledger.tick(time(66_001))
+        #expect(ledger.count == 0)
+        // Nobody may conclude "never sent" from what was forgotten.
+        #expect(ledger.inquire(inquiry(fence: 3), at: time(66_001)).map(\.item.outcome) == [.forgotten])
+    }
+
+    @Test func aSentCallIsNotSentAgainUnderAHigherFence() throws {
+        var ledger = InvocationLedger()
+        let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
+        #expect(ledger.mayWrite(call.rid, at: time(1)).isAllowed)
+        let again = ledger.accept(part(fence: 2, replyTo: "w2"), at: time(2))
+        #expect(again.calls.isEmpty && again.notices.map(\.item.outcome) == [.inFlight])
+    }
+
+    @Test func anUnsentCallMayBeSentAgain() throws {
+        var ledger = InvocationLedger()
+        let first = try #require(ledger.accept(part(), at: time(0)).calls.first)
+        #expect(ledger.undeliverable(first.rid)?.item.outcome == .notConnected)
+        let second = try #require(ledger.accept(part(number: 2), at: time(5)).calls.first)
+        #expect(!ledger.mayWrite(first.rid, at: time(6)).isAllowed, "the rid of the first try")
+        #expect(ledger.mayWrite(second.rid, at: time(6)).isAllowed)
+    }
+
+    @Test func aDisconnectEndsWhatWasSent() throws {
+        var ledger = InvocationLedger()
+        let calls = ledger.accept(part(seqs: [1, 2]), at: time(0)).calls
+        #expect(ledger.mayWrite(calls[0].rid, at: time(1)).isAllowed)
+        #expect(ledger.dropped(deviceID: "d1").map(\.item.outcome) == [.dropped])
+        #expect(ledger.dropped(deviceID: "d2").isEmpty, "queued: still undecided")
+    }
+
+    @Test func limitsRefuseNewCallsAndForgetNone() throws {
+        var limits = InvocationLedger.Limits()
+        limits.invocations = 2
+        var ledger = InvocationLedger(limits: limits)
+        let acceptance = ledger.accept(part(seqs: [1, 2, 3]), at: time(0))
+        #expect(acceptance.calls.count == 2)
+        #expect(acceptance.notices.map(\.item.outcome) == [.tooManyInFlight])
+    }
+}
