@@ -30,6 +30,7 @@ private func segments(_ path: String) throws -> [String] {
         ("GET", "/twins/d", .readTwin("d"), .serviceConnect),
         ("PATCH", "/twins/d", .patchTwin("d"), .serviceConnect),
         ("PUT", "/twins/d", .replaceTwin("d"), .serviceConnect),
+        ("POST", "/twins/d/methods", .invokeMethod("d"), .serviceConnect),
         ("GET", "/statistics/devices", .deviceStatistics, .registryRead),
         ("GET", "/statistics/service", .serviceStatistics, .serviceConnect),
     ])
@@ -47,7 +48,8 @@ private func segments(_ path: String) throws -> [String] {
     @Test(arguments: [
         ("GET", "/", ErrorCode.genericNotFound), ("GET", "/nothing", .genericNotFound),
         ("GET", "/jobs/v2", .genericNotFound), ("GET", "/jobs/v2/", .genericNotFound),
-        ("POST", "/jobs/v2/d/methods/j", .genericNotFound), ("POST", "/twins/d/methods", .genericNotFound),
+        ("POST", "/jobs/v2/d/methods/j", .genericNotFound), ("POST", "/twins/d/methods/m", .genericNotFound),
+        ("GET", "/twins/d/methods", .genericMethodNotAllowed),
         ("GET", "/jobs", .genericNotFound), ("POST", "/jobs/create", .genericNotFound),
         ("DELETE", "/jobs/1", .genericNotFound), ("GET", "/devices/", .genericNotFound),
         ("GET", "/devices/d/", .genericNotFound), ("GET", "/livez/x", .genericNotFound),

@@ -114,9 +114,13 @@ private let jobMembers: [BadInput] = [
         "no updateTwin", "PUT", newJob, #"{"type":"scheduleUpdateTwin","queryCondition":"*"}"#, 400,
         "ArgumentNull", "updateTwin is missing"),
     BadInput(
-        "a method job before there is a gateway", "PUT", newJob,
-        #"{"type":"scheduleDeviceMethod","queryCondition":"*","cloudToDeviceMethod":{"methodName":"m"}}"#, 400,
-        "ArgumentInvalid", "scheduleDeviceMethod", "gateway"),
+        "a call of an unknown device", "POST", "/twins/nobody/methods", #"{"methodName":"m"}"#, 404, "DeviceNotFound",
+        "nobody"),
+    BadInput("a call without a method", "POST", "/twins/nobody/methods", "{}", 400, "ArgumentNull", "methodName"),
+    BadInput(
+        "a call's connect timeout", "POST", "/twins/nobody/methods",
+        #"{"methodName":"m","connectTimeoutInSeconds":-1}"#, 400, "ArgumentInvalid",
+        "connectTimeoutInSeconds must be within [0; 300]", "-1"),
     BadInput(
         "no method", "PUT", newJob, #"{"type":"scheduleDeviceMethod","queryCondition":"*"}"#, 400, "ArgumentNull",
         "cloudToDeviceMethod is missing"),
