@@ -71,7 +71,6 @@ struct DeviceSession {
     /// Bytes can flow.
     mutating func opened(_ context: SessionContext) {
         phase = .greeting
-        isLeaving = false
         isPinging = false
         let unit = context.random.unit(.token, device: number, index: attempts)
         send(
@@ -85,10 +84,14 @@ struct DeviceSession {
     /// The connection is gone, or never came to be. Returns how long to wait before the next.
     mutating func closed(_ context: SessionContext) -> Duration {
         if phase == .ready { context.counters.ready -= 1 }
-        if phase == .idle || phase == .greeting {
-            context.counters.failedConnects += 1
-        } else if !isLeaving {
-            context.counters.losses += 1
+        let isWanted = isLeaving
+        isLeaving = false
+        if !isWanted {
+            if phase == .idle || phase == .greeting {
+                context.counters.failedConnects += 1
+            } else {
+                context.counters.losses += 1
+            }
         }
         let spread = context.random.unit(.reconnect, device: number, index: attempts)
         attempts += 1
@@ -97,7 +100,7 @@ struct DeviceSession {
         answerDeadline = nil
         flapDeadline = nil
         twin.stop()
-        guard !isLeaving else { return context.settings.flapInterval * (0.5 + spread) }
+        guard !isWanted else { return context.settings.flapInterval * (0.5 + spread) }
         let doubled = SimulatorLimits.reconnectInitial * (1 << min(failures, 10))
         return min(doubled, SimulatorLimits.reconnectMaximum) * (0.5 + 0.5 * spread)
     }

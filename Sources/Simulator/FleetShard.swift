@@ -87,11 +87,11 @@ final class FleetShard {
             head += 1
             waiting[head - 1].connect(reactor)
         }
-        guard head < waiting.count else {
-            waiting.removeAll(keepingCapacity: false)
+        if head > waiting.count / 2 {
+            waiting.removeFirst(head)
             head = 0
-            return
         }
+        guard !waiting.isEmpty else { return }
         isTicking = true
         reactor.schedule(at: reactor.now + SimulatorLimits.rampTick) { [self] in tick($0) }
     }

@@ -49,7 +49,7 @@ final class SimulatedDevice: ConnectionHandler {
         decoder.append(bytes)
         do throws(MQTTError) {
             // A packet may have ended the connection; what came after it is not for us any more.
-            while self.connection != nil, let packet = try decoder.next() {
+            while connection.isOpen, let packet = try decoder.next() {
                 turn(connection) { session, context in session.received(packet, context) }
                 if isConnecting, session.phase != .greeting { settled() }
             }
@@ -65,14 +65,17 @@ final class SimulatedDevice: ConnectionHandler {
     }
 
     func closed(_ connection: Connection, _ reason: CloseReason) {
-        if self.connection == nil, case .failed(let error) = reason {
+        let wasOpened = self.connection != nil
+        if !wasOpened, case .failed(let error) = reason {
             shard.context.report("connect \(error.code)", "\(session.deviceID): cannot connect: \(error)")
         }
         self.connection = nil
         if isConnecting { settled() }
+        shard.connectionEnded()
+        // Given up while it was connecting: neither a failure nor a loss.
+        guard wasOpened || !isOver else { return }
         shard.context.now = connection.reactor.now
         let wait = session.closed(shard.context)
-        shard.connectionEnded()
         guard !isOver else { return }
         connection.reactor.schedule(at: connection.reactor.now + wait) { [self] reactor in shard.enqueue(self, reactor)
         }

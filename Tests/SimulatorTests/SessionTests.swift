@@ -140,6 +140,9 @@ import Testing
         let wait = driver.close()
         #expect(wait >= .seconds(5) && wait <= .seconds(15))
         #expect(driver.counters.losses == 0 && driver.counters.ready == 0 && driver.counters.everReady == 1)
+        // It does not get through when it wants to come back: that is a failure, and soon tried again.
+        #expect(driver.close() <= .seconds(1))
+        #expect(driver.counters.failedConnects == 1)
     }
 
     @Test func leavingSaysGoodbye() {
