@@ -39,7 +39,7 @@ let package = Package(
         // Foundations.
         module("ServiceKit", ["JSON"]),
         module("Crypto", ["COpenSSL"]),
-        module("Access", ["Crypto"]),
+        module("Access", ["Crypto", "ServiceKit"]),
         module("Sockets", ["COpenSSL", "CLinux", "ServiceKit"]),
         module("HTTP", ["Sockets", "ServiceKit", "JSON"]),
         module("Postgres", ["CLibPQ", "ServiceKit", "JSON"]),
@@ -86,6 +86,12 @@ let package = Package(
         module("Worker", ["JobStore", "LeaseStore", "RouteStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
         module(
             "Simulator", ["MQTT", "Access", "Sockets", "Crypto", "TwinModel", "CommandLineKit", "ServiceKit", "JSON"]),
+        module(
+            "Gateway",
+            [
+                "MQTT", "Sockets", "Access", "SessionStore", "RouteStore", "LeaseStore", "Calls", "TwinModel",
+                "ServiceKit", "JSON",
+            ]),
         module("OperatorClient", ["Access", "HTTP", "Sockets", "ServiceKit", "JSON"]),
         .executableTarget(
             name: "muster",
@@ -122,7 +128,8 @@ let package = Package(
                 "TestKit", "DevCluster", "Migrations", "API", "Calls", "Coordinator", "Worker", "JobStore",
                 "LeaseStore", "RouteStore",
                 "TwinStore",
-                "OperatorClient", "SessionStore", "StoreKit", "HTTP", "Sockets", "Access", "Crypto", "JobModel",
+                "OperatorClient", "SessionStore", "Gateway", "MQTT", "StoreKit", "HTTP", "Sockets", "Access", "Crypto",
+                "JobModel",
                 "TwinModel",
                 "TwinQuery", "Postgres",
                 "Redis",

@@ -19,11 +19,6 @@ package enum APILimits {
     /// Requests in work at the same time in one process; more get 503 with Retry-After. Each holds at most one store
     /// connection, and a pool of tens serves hundreds of waiting requests within a client's patience.
     package static let concurrentRequests = 512
-    /// How long policies are believed before they are read again: a changed key works, and a withdrawn one stops
-    /// working, within this time.
-    package static let policyLifetime: Duration = .seconds(5)
-    /// An unknown policy name makes the process read again, but not more often than this.
-    package static let policyLifetimeMinimum: Duration = .seconds(1)
     /// Longest continuation token accepted.
     package static let continuationBytes = 2048
     /// Oldest api-version, from the wire contract.

@@ -69,3 +69,26 @@ package struct ServiceTokenCheck: Sendable {
         return Caller(policyName: policy.name, permissions: policy.permissions)
     }
 }
+
+/// The decision over one device's token: signed with its own keys, or with a policy that may act as any device.
+package struct DeviceTokenCheck: Sendable {
+    private let services: ServiceTokenCheck
+
+    package init(hosts: [String]) { services = ServiceTokenCheck(hosts: hosts) }
+
+    /// `policy` is the one that the token names, if it names one.
+    package func check(
+        _ token: SASToken, deviceID: String, keys: [[UInt8]], policy: Policy?, unixTime: Double
+    ) throws(SASError) {
+        let resource = ["devices", deviceID]
+        guard token.policyName == nil else {
+            _ = try services.caller(
+                token: token, policy: policy, resource: resource, permission: .deviceConnect, unixTime: unixTime)
+            return
+        }
+        guard token.isSigned(byOneOf: keys) else { throw .wrongSignature }
+        guard !token.isExpired(unixTime: unixTime) else { throw .expired }
+        guard let scope = token.scope, scope.isFor(hosts: services.hosts) else { throw .wrongHost }
+        guard scope.covers(resource) else { throw .wrongScope }
+    }
+}

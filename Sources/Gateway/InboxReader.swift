@@ -1,0 +1,44 @@
+// Takes messages from the gateway's inbox in Redis to those they are for.
+
+import JSON
+import RouteStore
+import ServiceKit
+
+struct InboxReader: Sendable {
+    /// One wait for messages; the task's cancellation ends it early.
+    private static let wait: Duration = .seconds(1)
+
+    let store: RouteStore
+    let gateway: GatewayID
+    let table: SessionTable
+    let desk: any GatewayDesk
+    let clock: any ServiceClock
+    let random: any RandomSource
+    let log: Log
+
+    /// Until the task is cancelled.
+    func run() async throws {
+        var backoff = Backoff()
+        while true {
+            try Task.checkCancellation()
+            do {
+                let (messages, unreadable) = try await store.receive(gateway, timeout: Self.wait)
+                backoff.reset()
+                messages.forEach(dispatch)
+                if unreadable > 0 { log.warning("messages_unreadable", [("messages", .integer(Int64(unreadable)))]) }
+            } catch {
+                log.debug("inbox_failed", [("error", .string("\(error)"))])
+                try await clock.sleep(for: backoff.next(random))
+            }
+        }
+    }
+
+    private func dispatch(_ message: GatewayMessage) {
+        switch message {
+        case .calls(let part): desk.handle(part)
+        case .inquiry(let inquiry): desk.handle(inquiry)
+        case .desired(let part): table.notify(part)
+        case .close(let routes): table.close(routes)
+        }
+    }
+}

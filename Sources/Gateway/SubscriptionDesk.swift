@@ -1,0 +1,63 @@
+// Changes of subscriptions, in batches: stored in PostgreSQL for sessions that outlive their connection, told to the
+// session table and the directory, and then acknowledged. A client that has its SUBACK can be reached.
+
+import JSON
+import MQTT
+import RouteStore
+import ServiceKit
+import SessionStore
+import Sockets
+
+struct SubscriptionRequest: Sendable {
+    let deviceID: String
+    let session: Int64
+    /// All that the session now has.
+    let subscriptions: SubscriptionSet
+    let isKept: Bool
+    /// SUBACK or UNSUBACK.
+    let answer: MQTTPacket
+    let handle: LoopBound<DeviceSession>
+
+    var route: SessionRoute {
+        SessionRoute(deviceID: deviceID, session: session, flags: subscriptions.flags)
+    }
+}
+
+struct SubscriptionDesk: Sendable {
+    let store: SessionStore
+    let owner: SessionStore.Owner
+    let table: SessionTable
+    let routes: RouteKeeper
+    let log: Log
+    let becameReachable: @Sendable ([String]) async -> Void
+
+    /// Each device once.
+    func change(_ batch: [SubscriptionRequest]) async {
+        var done = batch
+        let kept = batch.filter(\.isKept)
+        do {
+            if !kept.isEmpty {
+                try await store.storeSubscriptions(
+                    kept.map {
+                        SessionSubscriptions(
+                            deviceID: $0.deviceID, session: $0.session, words: $0.subscriptions.words)
+                    }, owner: owner)
+            }
+        } catch {
+            log.warning(
+                "subscriptions_failed",
+                [("error", .string("\(error)")), ("sessions", .integer(Int64(kept.count)))])
+            done = batch.filter { !$0.isKept }
+            answer(kept.map { ($0, nil) })
+        }
+        let current = done.filter { table.setFlags($0.route) }
+        await routes.publish(current.map(\.route))
+        answer(done.map { ($0, $0.answer) })
+        let reachable = current.filter { $0.route.flags.contains(.methods) }.map(\.deviceID)
+        if !reachable.isEmpty { await becameReachable(reachable) }
+    }
+
+    private func answer(_ answers: [(SubscriptionRequest, MQTTPacket?)]) {
+        SessionMail.deliver(answers.map { ($0.0.handle, $0.1) }) { session, answer in session.subscribed(answer) }
+    }
+}
