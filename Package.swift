@@ -70,6 +70,8 @@ let package = Package(
         module(
             "SessionStore", ["Postgres", "TwinModel", "ServiceKit", "JSON"], resources: [.embedInCode("Queries")]),
 
+        module(
+            "Notices", ["JobStore", "RouteStore", "TwinStore", "JobModel", "ServiceKit", "JSON"]),
         // What a gateway was handed to call; pure but for its shell.
         module("Calls", ["RouteStore", "ServiceKit", "JSON"]),
 
@@ -77,13 +79,21 @@ let package = Package(
         module(
             "API",
             [
-                "HTTP", "Sockets", "Crypto", "Access", "JobStore", "LeaseStore", "RouteStore", "TwinStore", "JobModel",
+                "HTTP", "Sockets", "Crypto", "Access", "JobStore", "LeaseStore", "RouteStore", "Notices", "TwinStore",
+                "JobModel",
                 "TwinModel",
                 "TwinQuery",
                 "ServiceKit", "JSON",
             ]),
-        module("Coordinator", ["JobStore", "LeaseStore", "RouteStore", "JobModel", "TwinQuery", "ServiceKit", "JSON"]),
-        module("Worker", ["JobStore", "LeaseStore", "RouteStore", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
+        module(
+            "Coordinator",
+            [
+                "JobStore", "LeaseStore", "RouteStore", "TwinStore", "Notices", "JobModel", "TwinQuery", "ServiceKit",
+                "JSON",
+            ]),
+        module(
+            "Worker",
+            ["JobStore", "LeaseStore", "RouteStore", "Notices", "TwinModel", "JobModel", "ServiceKit", "JSON"]),
         module(
             "Simulator", ["MQTT", "Access", "Sockets", "Crypto", "TwinModel", "CommandLineKit", "ServiceKit", "JSON"]),
         module(
@@ -108,6 +118,7 @@ let package = Package(
                 "JobStore",
                 "LeaseStore",
                 "Migrations",
+                "Notices",
                 "OperatorClient",
                 "Postgres",
                 "Redis",
@@ -125,7 +136,7 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "TestKit", "DevCluster", "Migrations", "API", "Calls", "Coordinator", "Worker", "JobStore",
+                "TestKit", "DevCluster", "Migrations", "Notices", "API", "Calls", "Coordinator", "Worker", "JobStore",
                 "LeaseStore", "RouteStore",
                 "TwinStore",
                 "OperatorClient", "SessionStore", "Gateway", "MQTT", "StoreKit", "HTTP", "Sockets", "Access", "Crypto",

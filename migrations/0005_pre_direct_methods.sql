@@ -45,8 +45,10 @@ CREATE TABLE dispatches (
 COMMENT ON TABLE dispatches IS 'What was about to be sent to which gateway, committed before it was handed over';
 
 CREATE TABLE twin_notices (
-    device_id text COLLATE "C" PRIMARY KEY REFERENCES devices ON DELETE CASCADE,
-    version   bigint      NOT NULL,
-    marked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    device_id text COLLATE "C" NOT NULL REFERENCES devices ON DELETE CASCADE,
+    version   bigint      NOT NULL,                   -- the desired $version that the change made
+    patch     jsonb       NOT NULL,                   -- what the device is told, without $version
+    marked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (device_id, version)
 );
-COMMENT ON TABLE twin_notices IS 'Single twins whose desired change may not have reached the device yet';
+COMMENT ON TABLE twin_notices IS 'Desired changes of single twins that their devices may not have been told of';

@@ -320,10 +320,11 @@ COMMENT ON TABLE public.slots IS 'Partitions of work_items: yyyymmdd for the sma
 CREATE TABLE public.twin_notices (
     device_id text NOT NULL COLLATE pg_catalog."C",
     version bigint NOT NULL,
+    patch jsonb NOT NULL,
     marked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
-COMMENT ON TABLE public.twin_notices IS 'Single twins whose desired change may not have reached the device yet';
+COMMENT ON TABLE public.twin_notices IS 'Desired changes of single twins that their devices may not have been told of';
 
 CREATE TABLE public.twins (
     device_id text NOT NULL COLLATE pg_catalog."C",
@@ -416,7 +417,7 @@ ALTER TABLE ONLY public.slots
     ADD CONSTRAINT slots_pkey PRIMARY KEY (slot);
 
 ALTER TABLE ONLY public.twin_notices
-    ADD CONSTRAINT twin_notices_pkey PRIMARY KEY (device_id);
+    ADD CONSTRAINT twin_notices_pkey PRIMARY KEY (device_id, version);
 
 ALTER TABLE ONLY public.twins
     ADD CONSTRAINT twins_pkey PRIMARY KEY (device_id);

@@ -8,6 +8,7 @@ import Access
 package import HTTP
 import JSON
 package import JobStore
+package import Notices
 package import ServiceKit
 package import Sockets
 import Synchronization
@@ -46,6 +47,7 @@ package final class APIServer: Sendable {
     let twins: TwinStore
     let jobs: JobStore
     let methods: MethodInvoker
+    private let notifier: DesiredNotifier
     private let receiver = Mutex<Task<Void, Never>?>(nil)
     let checks: [ReadinessCheck]
     let log: Log
@@ -60,6 +62,7 @@ package final class APIServer: Sendable {
 
     package init(
         configuration: APIConfiguration, twins: TwinStore, jobs: JobStore, methods: MethodInvoker,
+        notifier: DesiredNotifier,
         checks: [ReadinessCheck], log: Log, metrics: Metrics, clock: any ServiceClock, random: any RandomSource,
         wakeCoordinators: @escaping @Sendable () async -> Void
     ) {
@@ -67,6 +70,7 @@ package final class APIServer: Sendable {
         self.twins = twins
         self.jobs = jobs
         self.methods = methods
+        self.notifier = notifier
         self.checks = checks
         self.log = log
         self.metrics = metrics
@@ -201,6 +205,16 @@ package final class APIServer: Sendable {
         case .ready: await ready()
         case .replaceTwin(let id): try await replaceTwin(id, request)
         case .serviceStatistics: try await serviceStatistics()
+        }
+    }
+
+    /// Tells connected devices of what was changed. A failure is not the client's: the change is made, its mark stands,
+    /// and the leader's sweep tells the device.
+    func notify(_ devices: [String]) async {
+        do {
+            try await notifier.publishNotices(of: devices, twins)
+        } catch {
+            log.warning("notify_failed", [("error", .string(error.description))])
         }
     }
 

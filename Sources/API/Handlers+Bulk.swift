@@ -78,6 +78,7 @@ extension APIServer {
         }
         guard !changes.isEmpty else { return }
         let outcomes = try await twins.changeTwins(changes)
+        await notify(changes.filter { $0.patch.desired != nil }.map(\.deviceID.text))
         for change in changes {
             switch outcomes[change.deviceID] ?? .absent {
             case .done: break

@@ -23,7 +23,9 @@ extension APIServer {
         switch try await twins.changeTwins([
             TwinChange(deviceID: id, patch: patch, condition: Self.condition(request))
         ])[id] {
-        case .done?: return try await twinResponse(id)
+        case .done?:
+            if patch.desired != nil { await notify([id.text]) }
+            return try await twinResponse(id)
         case .mismatch?: throw Self.etagMismatch
         case .refused(let error)?: throw APIError(error)
         case .absent?, nil: throw Self.notFound(id)
@@ -40,7 +42,9 @@ extension APIServer {
             throw APIError(error)
         }
         switch try await twins.replaceTwin(id, tags: tags, desired: desired, condition: Self.condition(request)) {
-        case .done: return try await twinResponse(id)
+        case .done:
+            await notify([id.text])
+            return try await twinResponse(id)
         case .mismatch: throw Self.etagMismatch
         case .absent: throw Self.notFound(id)
         }

@@ -8,6 +8,7 @@ package import LeaseStore
 package import RouteStore
 package import ServiceKit
 private import Synchronization
+package import TwinStore
 
 package final class Coordinator: Sendable {
     private let store: JobStore
@@ -16,6 +17,7 @@ package final class Coordinator: Sendable {
     private let expander: Expander
     private let ender: Ender
     private let routes: RouteStore
+    private let twins: TwinStore
     private let clock: any ServiceClock
     private let random: any RandomSource
     private let log: Log
@@ -29,10 +31,12 @@ package final class Coordinator: Sendable {
 
     /// `holder` names one life of this process.
     package init(
-        store: JobStore, leases: LeaseStore, routes: RouteStore, holder: String, clock: any ServiceClock,
+        store: JobStore, leases: LeaseStore, routes: RouteStore, twins: TwinStore, holder: String,
+        clock: any ServiceClock,
         random: any RandomSource, log: Log, metrics: Metrics
     ) {
         self.routes = routes
+        self.twins = twins
         self.store = store
         self.leases = leases
         self.holder = holder
@@ -154,7 +158,8 @@ package final class Coordinator: Sendable {
     }
 
     private func deviceLoop() async {
-        var sweeper = DeviceSweeper(store: store, leases: leases, routes: routes, log: log, metrics: metrics)
+        var sweeper = DeviceSweeper(
+            store: store, leases: leases, routes: routes, twins: twins, log: log, metrics: metrics)
         while !Task.isCancelled {
             do {
                 if elector.leadership != nil { try await sweeper.sweep() }

@@ -1,7 +1,7 @@
 // Batches: claim, execute, give back, sweep, end. A batch is named by (job, batch, fence) in every later write; a write
 // that matches nothing is the ordinary answer "lease lost" (invariant I3).
 
-internal import JSON
+package import JSON
 package import JobModel
 internal import Postgres
 package import ServiceKit
@@ -46,9 +46,16 @@ extension JobStore {
 
     // MARK: Execute
 
+    /// The `$version` that a change gave a device's desired properties.
+    package struct DesiredVersion: Sendable, Hashable {
+        package let deviceID: String
+        package let version: Int64
+    }
+
     package enum Execution: Sendable, Hashable {
+        /// `changed`: devices to be told of new desired properties; the batch is marked until that is done.
         /// `open` items of the batch have no outcome yet; 0 means that the batch is closed.
-        case recorded(succeeded: Int64, failed: Int64, open: Int64)
+        case recorded(succeeded: Int64, failed: Int64, open: Int64, changed: [DesiredVersion])
         /// The fence is no longer the caller's, or the job was cancelled or expired: nothing was changed.
         case leaseLost
     }
@@ -58,15 +65,18 @@ extension JobStore {
         let statement: Statement
         let parameters: [Parameter]
         let etag: String?
+        /// The desired part as submitted: what devices are told.
+        package let desired: JSONObject?
 
         package init(_ update: TwinUpdate) {
             let patch = TwinPatchSQL(tags: update.patch.tags, desired: update.patch.desired, firstParameter: 11)
             statement = Statements.patchBatch.filling(
                 [
                     "tags": patch.tags, "desired": patch.desired, "metadata": patch.desiredMetadata,
-                    "increment": patch.desiredIncrement,
+                    "increment": patch.desiredIncrement, "notify": update.patch.desired == nil ? "false" : "true",
                 ], isPrepared: true)
             parameters = patch.parameters.map { Parameter($0) }
+            desired = update.patch.desired
             switch update.condition {
             case .any: etag = nil
             case .matching(let text): etag = text
@@ -109,8 +119,14 @@ extension JobStore {
         }
         let open: Int64? = try row.get("open")
         guard let open else { return .leaseLost }
-        let succeeded: Int64 = operation == "patch_batch" ? try row.get("succeeded") : 0
-        return .recorded(succeeded: succeeded, failed: try row.get("failed"), open: open)
+        guard operation == "patch_batch" else {
+            return .recorded(succeeded: 0, failed: try row.get("failed"), open: open, changed: [])
+        }
+        let devices: [String]? = try row.get("devices")
+        let versions: [Int64]? = try row.get("versions")
+        return .recorded(
+            succeeded: try row.get("succeeded"), failed: try row.get("failed"), open: open,
+            changed: zip(devices ?? [], versions ?? []).map { DesiredVersion(deviceID: $0, version: $1) })
     }
 
     // MARK: Give back and sweep

@@ -127,7 +127,7 @@ extension JobStore {
         guard let row = rows.first else { return .leaseLost }
         let open: Int64? = try row.get("open")
         guard let open else { return .leaseLost }
-        return .recorded(succeeded: try row.get("succeeded"), failed: try row.get("failed"), open: open)
+        return .recorded(succeeded: try row.get("succeeded"), failed: try row.get("failed"), open: open, changed: [])
     }
 
     /// Takes items off their batch until their devices come; returns what is open in the batch, nil when nothing was

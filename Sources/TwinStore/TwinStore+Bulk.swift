@@ -76,6 +76,7 @@ extension TwinStore {
             }
             let version: Int64 = try row.get("desired_version")
             record["desired"] = .object(desired)
+            record["notice"] = .object(patch)
             record["desired_metadata"] = .object(
                 TwinMetadata.merged(
                     try TwinRecord.object(row, "desired_metadata"), patch: patch, microseconds: try row.get("stamp"),

@@ -261,7 +261,7 @@ struct MethodExecutor: Sendable {
             while let part = parts.popLast() {
                 do {
                     switch try await executor.store.record(part, of: batch, shard: executor.shard) {
-                    case .recorded(let succeeded, let failed, let left):
+                    case .recorded(let succeeded, let failed, let left, _):
                         ended(succeeded, failed)
                         open = left
                     case .leaseLost:

@@ -30,9 +30,11 @@ package struct TwinPatchExecutor: Sendable {
         case leaseLost
     }
 
-    /// `mayWork` tells whether the lease is still trusted; it is asked before each statement.
+    /// `mayWork` tells whether the lease is still trusted; it is asked before each statement. `changed` hears of devices
+    /// that are to be told of new desired properties.
     package func execute(
-        _ batch: ClaimedBatch, patch: JobStore.BatchPatch, mayWork: () -> Bool
+        _ batch: ClaimedBatch, patch: JobStore.BatchPatch, mayWork: () -> Bool,
+        changed: ([JobStore.DesiredVersion]) -> Void
     ) async throws -> Ending {
         var succeeded: Int64 = 0
         var failed: Int64 = 0
@@ -40,7 +42,8 @@ package struct TwinPatchExecutor: Sendable {
         var parts = [batch.firstSeq...batch.lastSeq]
         while let part = parts.popLast() {
             switch try await execute(batch, part, patch, mayWork) {
-            case .recorded(.recorded(let done, let refused, let open)):
+            case .recorded(.recorded(let done, let refused, let open, let versions)):
+                if !versions.isEmpty { changed(versions) }
                 succeeded += done
                 failed += refused
                 if open == 0 { return .closed(succeeded: succeeded, failed: failed) }

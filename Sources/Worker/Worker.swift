@@ -11,6 +11,7 @@ internal import JSON
 package import JobModel
 package import JobStore
 package import LeaseStore
+internal import Notices
 package import RouteStore
 package import ServiceKit
 internal import Synchronization
@@ -64,6 +65,7 @@ package final class Worker: Sendable {
     let state: Mutex<State>
     let methods: MethodExecutor
     private let inbox: AnswerInbox
+    private let notices: NoticeQueue
 
     package init(
         id: WorkerID, configuration: Configuration, store: JobStore, leases: LeaseStore, routes: RouteStore,
@@ -87,6 +89,8 @@ package final class Worker: Sendable {
         methods = MethodExecutor(
             worker: id, shard: id.counterShard, store: store, leases: leases, routes: routes, inbox: inbox,
             clock: clock, log: self.log, metrics: metrics)
+        notices = NoticeQueue(
+            store: store, notifier: DesiredNotifier(routes: routes, metrics: metrics), log: self.log)
         cache = JobCache(store: store)
     }
 
@@ -107,6 +111,7 @@ package final class Worker: Sendable {
             state.withLock { $0.drainingSince = $0.drainingSince ?? now }
         }
         await finishMethodBatches()
+        await notices.drain()
         for task in [heartbeat, renewal, receiver] { task.cancel() }
         await heartbeat.value
         await renewal.value
@@ -180,7 +185,9 @@ package final class Worker: Sendable {
     }
 
     private func execute(_ batch: ClaimedBatch, _ patch: JobStore.BatchPatch) async throws {
-        let ending = try await executor.execute(batch, patch: patch) { renewer.mayWork(on: batch.id) }
+        let ending = try await executor.execute(batch, patch: patch, mayWork: { renewer.mayWork(on: batch.id) }) {
+            notices.add(batch.id, patch.desired ?? JSONObject(), $0)
+        }
         switch ending {
         case .closed(let succeeded, let failed):
             recorded(succeeded: succeeded, failed: failed)

@@ -3,7 +3,9 @@
 -- $1 bigint job, $2 integer batch, $3 bigint fence, $4 bigint slot, $5 integer first seq, $6 integer last seq,
 -- $7 integer counter shard, $8 text etag that each twin must have, or null, $9 integer largest tags,
 -- $10 integer largest desired; the patch's parameters follow
--- Returns one row: succeeded, failed and what is still open; open is null when the lease was lost (nothing changed).
+-- Returns one row: succeeded, failed and what is still open; open is null when the lease was lost (nothing changed);
+-- and the devices that are to be told of their new desired versions, null when no gateway lives. Then the batch is
+-- marked until that has been done.
 -- Indexes: work_batches, work_items and twins by their keys.
 -- Safe under concurrency: the batch's row is locked first and tested on its newest version; twins are locked in device
 -- order and patched from their newest version; an item is written only while it is pending.
@@ -48,6 +50,7 @@ WITH held AS MATERIALIZED (
         desired_version = t.desired_version + /*increment:*/ 0 /*:increment*/
     FROM judged v
     WHERE t.device_id = v.device_id AND v.error_code IS NULL
+    RETURNING t.device_id, t.desired_version
 ), result AS (
     UPDATE work_items i
     SET state = CASE WHEN v.error_code IS NULL THEN 'succeeded' ELSE 'failed' END::item_state,
@@ -72,10 +75,15 @@ WITH held AS MATERIALIZED (
 ), settled AS (
     UPDATE work_batches b
     SET open = b.open - (succeeded + failed),
-        state = CASE WHEN b.open = succeeded + failed THEN 'closed' ELSE b.state END
+        state = CASE WHEN b.open = succeeded + failed THEN 'closed' ELSE b.state END,
+        to_notify = b.to_notify
+                    OR /*notify:*/ false /*:notify*/ AND succeeded > 0 AND EXISTS (SELECT FROM gateways)
     FROM tally
     WHERE b.job = $1 AND b.batch = $2 AND b.fence = $3 AND EXISTS (SELECT FROM held)
-    RETURNING b.open
+    RETURNING b.open, b.to_notify
 )
-SELECT tally.succeeded, tally.failed, settled.open
-FROM tally LEFT JOIN settled ON true
+SELECT tally.succeeded, tally.failed, settled.open, notice.devices, notice.versions
+FROM tally
+LEFT JOIN settled ON true
+LEFT JOIN LATERAL (SELECT array_agg(device_id) AS devices, array_agg(desired_version) AS versions
+                   FROM patched WHERE settled.to_notify) notice ON true

@@ -5,7 +5,7 @@
 -- Index: twins_pkey. Safe: the row is locked before its etag is judged, so of two writers with the same etag one sees
 -- mismatch.
 WITH locked AS MATERIALIZED (
-    SELECT etag FROM twins WHERE device_id = $1 FOR UPDATE
+    SELECT etag, desired FROM twins WHERE device_id = $1 FOR UPDATE
 ), updated AS (
     UPDATE twins AS t
     SET tags = $2::jsonb,
@@ -17,7 +17,14 @@ WITH locked AS MATERIALIZED (
         desired_version = t.desired_version + 1
     FROM locked AS l
     WHERE t.device_id = $1 AND ($5::text IS NULL OR encode(int8send(l.etag), 'base64') = $5)
-    RETURNING t.etag
+    RETURNING t.etag, t.desired_version
+), noticed AS (
+    -- The device is told all new values, and null for each key of the top level that is gone.
+    INSERT INTO twin_notices (device_id, version, patch)
+    SELECT $1, u.desired_version,
+           coalesce((SELECT jsonb_object_agg(k, NULL) FROM jsonb_object_keys(l.desired) AS k), '{}') || $3::jsonb
+    FROM updated AS u, locked AS l
+    WHERE EXISTS (SELECT FROM gateways)
 )
 SELECT CASE WHEN u.etag IS NULL THEN 'mismatch' ELSE 'done' END AS outcome
 FROM locked AS l LEFT JOIN updated AS u ON true

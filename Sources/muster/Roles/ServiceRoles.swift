@@ -7,6 +7,7 @@ import HTTP
 import JSON
 import JobModel
 import LeaseStore
+import Notices
 import ServiceKit
 import Sockets
 import Worker
@@ -33,6 +34,7 @@ enum ServiceRoles {
             methods: MethodInvoker(
                 address: incarnation("api", random: random), routes: apiStores.routes, clock: clock, random: random,
                 log: log),
+            notifier: DesiredNotifier(routes: apiStores.routes, metrics: apiStores.metrics),
             checks: apiStores.readiness.map { ReadinessCheck($0.name, $0.check) }, log: log,
             metrics: apiStores.metrics, clock: clock, random: random,
             wakeCoordinators: {
@@ -44,6 +46,7 @@ enum ServiceRoles {
             })
         let coordinator = Coordinator(
             store: leaderStores.jobs, leases: leaderStores.leases, routes: leaderStores.routes,
+            twins: leaderStores.twins,
             holder: incarnation("coordinator", random: random),
             clock: clock, random: random, log: log, metrics: apiStores.metrics)
         let address = try await server.start()

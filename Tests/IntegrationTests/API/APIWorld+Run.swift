@@ -3,6 +3,7 @@
 import API
 import HTTP
 import JobStore
+import Notices
 import Postgres
 import ServiceKit
 import Sockets
@@ -24,6 +25,7 @@ extension APIWorld {
             configuration.concurrentRequests = concurrentRequests
             let server = APIServer(
                 configuration: configuration, twins: twins, jobs: jobs, methods: MethodInvoker(stores),
+                notifier: DesiredNotifier(stores),
                 checks: [ReadinessCheck("postgres") { _ = try await twins.policies() }], log: stores.log.log,
                 metrics: stores.metrics, clock: stores.clock, random: stores.random, wakeCoordinators: {})
             let port = try #require(try await server.start().port)

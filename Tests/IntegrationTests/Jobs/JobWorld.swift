@@ -12,6 +12,7 @@ import ServiceKit
 import Synchronization
 import TestKit
 import Testing
+import TwinStore
 import Worker
 
 final class JobWorld: Sendable {
@@ -95,7 +96,8 @@ final class JobWorld: Sendable {
     func startCoordinator() async throws -> Int {
         let holder = "c-" + String(SystemRandom().next(), radix: 16)
         let coordinator = Coordinator(
-            store: store, leases: leases, routes: routes, holder: holder, clock: clock, random: SystemRandom(),
+            store: store, leases: leases, routes: routes, twins: TwinStore(pool), holder: holder, clock: clock,
+            random: SystemRandom(),
             log: .silent,
             metrics: Metrics())
         return start { await coordinator.run() }

@@ -30,7 +30,7 @@ import TwinModel
             #expect(try await world.store.giveBack([(id, old.fence)]).isEmpty)
             #expect(
                 try await world.store.patch(new, seqs: seqs, with: patch, shard: 0)
-                    == .recorded(succeeded: 10, failed: 0, open: 0))
+                    == .recorded(succeeded: 10, failed: 0, open: 0, changed: []))
             // The same write once more: the batch is closed, and no twin is patched a second time.
             #expect(try await world.store.patch(new, seqs: seqs, with: patch, shard: 0) == .leaseLost)
             #expect(try await world.query("SELECT count(*) AS n FROM twins WHERE etag = 2") == 10)

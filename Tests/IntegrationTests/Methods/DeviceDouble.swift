@@ -3,6 +3,7 @@
 // tests of its own.
 
 import Calls
+import JSON
 import JobStore
 import LeaseStore
 import Postgres
@@ -26,6 +27,7 @@ final class DeviceDouble: CallWriter {
         var sessions: [String: Int64] = [:]
         var calls: [String: Int] = [:]
         var rids: [String: [UInt64]] = [:]
+        var notices: [DesiredPart] = []
         var inbox: Task<Void, Never>?
         var ticks: Task<Void, Never>?
         var beats: Task<Void, Never>?
@@ -49,6 +51,17 @@ final class DeviceDouble: CallWriter {
 
     /// Calls that reached each device.
     var calls: [String: Int] { state.withLock(\.calls) }
+
+    /// Desired changes that reached each device: its version and the patch's text.
+    var notices: [String: [(version: Int64, patch: String)]] {
+        var notices: [String: [(Int64, String)]] = [:]
+        for part in state.withLock(\.notices) {
+            for device in part.devices {
+                notices[device.deviceID, default: []].append((device.version, JSONValue.object(part.patch).text))
+            }
+        }
+        return notices
+    }
 
     func start() async throws {
         try await enter()
@@ -93,7 +106,8 @@ final class DeviceDouble: CallWriter {
                         switch message {
                         case .calls(let part): desk.handle(part)
                         case .inquiry(let inquiry): desk.handle(inquiry)
-                        case .desired, .close: break
+                        case .desired(let part): state.withLock { $0.notices.append(part) }
+                        case .close: break
                         }
                     }
                 } catch {
@@ -130,7 +144,7 @@ final class DeviceDouble: CallWriter {
         for start in stride(from: 0, to: devices.count, by: RouteLimits.routesPerCall) {
             let some = devices[start..<min(start + RouteLimits.routesPerCall, devices.count)]
             try await world.routes.publish(
-                some.map { SessionRoute(deviceID: $0, session: session, flags: [.methods]) }, of: id)
+                some.map { SessionRoute(deviceID: $0, session: session, flags: [.methods, .desired]) }, of: id)
         }
         if readingWaiting { try await world.leases.offer(try await world.store.unpark(devices)) }
     }

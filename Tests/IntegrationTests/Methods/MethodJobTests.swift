@@ -85,7 +85,7 @@ import Testing
             try await gateway.connect(Self.names(0..<4))
             try await world.startCoordinator()
             try await world.startWorker()
-            try await put(world, "m", seconds: 6)
+            try await put(world, "m", seconds: 15)
             let job = try await world.wait(for: "m") { $0.state == .completed }
             #expect(job.statistics == JobStatistics(devices: 10, succeeded: 4, failed: 6))
             #expect(

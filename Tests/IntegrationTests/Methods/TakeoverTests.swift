@@ -77,7 +77,8 @@ import Testing
             try await eventually("the call", within: JobWorld.patience) { gateway.calls[Self.device] == 1 }
             try await world.startWorker()
             try await eventually("the takeover", within: JobWorld.patience) {
-                try await world.query("SELECT coalesce(max(fence), 0)::int AS n FROM work_batches WHERE state = 'claimed'")
+                try await world.query(
+                    "SELECT coalesce(max(fence), 0)::int AS n FROM work_batches WHERE state = 'claimed'")
                     > Int(dead.fence.value)
             }
             // The new holder has asked, or does so within a second; either way the answer reaches it.

@@ -7,6 +7,7 @@ import Foundation
 import HTTP
 import JSON
 import JobStore
+import Notices
 import OperatorClient
 import Postgres
 import ServiceKit
@@ -23,7 +24,8 @@ import TwinStore
             let server = APIServer(
                 configuration: APIConfiguration(
                     http: HTTPServer.Configuration(address: .host("127.0.0.1", port: 0)), hostNames: []),
-                twins: twins, jobs: JobStore(pool: stores.pool), methods: MethodInvoker(stores), checks: [],
+                twins: twins, jobs: JobStore(pool: stores.pool), methods: MethodInvoker(stores),
+                notifier: DesiredNotifier(stores), checks: [],
                 log: stores.log.log,
                 metrics: stores.metrics, clock: stores.clock, random: stores.random, wakeCoordinators: {})
             let port = try #require(try await server.start().port)
