@@ -23,6 +23,7 @@ enum Commands {
             .init(DeviceImportCommand.spec, DeviceImportCommand.run),
             .init(DeviceListCommand.spec, DeviceListCommand.run),
             .init(DeviceShowCommand.spec, DeviceShowCommand.run),
+            .init(GatewayCommand.spec, GatewayCommand.run),
             .init(JobCancelCommand.spec, JobCancelCommand.run),
             .init(JobCreateCommand.spec, JobCreateCommand.run),
             .init(JobListCommand.spec, JobListCommand.run),

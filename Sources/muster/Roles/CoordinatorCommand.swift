@@ -47,25 +47,13 @@ enum CoordinatorCommand {
 
     static func apiConfiguration(_ command: ParsedCommand) throws -> APIConfiguration {
         let address = try RoleOptions.address(command.text("listen"))
-        let tls: TLSConfiguration?
-        switch (command.optionalText("tls-cert"), command.optionalText("tls-key")) {
-        case (let certificate?, let key?): tls = TLSConfiguration(certificateFile: certificate, keyFile: key)
-        case (nil, nil): tls = nil
-        case (_?, nil), (nil, _?): throw StartError.keyWithoutCertificate
-        }
-        if tls == nil, !command.flag("allow-plain-http"), !isLoopback(address) {
-            throw StartError.plainTextNotAllowed(address.description)
+        let tls = try RoleOptions.tls(command)
+        if tls == nil, !command.flag("allow-plain-http"), !RoleOptions.isLoopback(address) {
+            throw StartError.plainTextNotAllowed(address.description, flag: "allow-plain-http")
         }
         var configuration = APIConfiguration(
             http: HTTPServer.Configuration(address: address, tls: tls), hostNames: command.texts("host-name"))
         configuration.isStrictHub = command.flag("strict-hub")
         return configuration
-    }
-
-    private static func isLoopback(_ address: SocketAddress) -> Bool {
-        switch address {
-        case .unix: true
-        case .host(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
-        }
     }
 }

@@ -64,14 +64,30 @@ enum RoleOptions {
         return Log.standardError(minimum: level).with([("role", .string(role))])
     }
 
-    static func address(_ text: String) throws -> SocketAddress {
+    /// Nil without a certificate.
+    static func tls(_ command: ParsedCommand) throws -> TLSConfiguration? {
+        switch (command.optionalText("tls-cert"), command.optionalText("tls-key")) {
+        case (let certificate?, let key?): TLSConfiguration(certificateFile: certificate, keyFile: key)
+        case (nil, nil): nil
+        case (_?, nil), (nil, _?): throw StartError.keyWithoutCertificate
+        }
+    }
+
+    static func isLoopback(_ address: SocketAddress) -> Bool {
+        switch address {
+        case .unix: true
+        case .host(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        }
+    }
+
+    static func address(_ text: String, option: String = "listen") throws -> SocketAddress {
         if text.hasPrefix("unix:") { return .unix(path: String(text.dropFirst("unix:".count))) }
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (0...65535).contains(port)
-        else { throw StartError.badAddress(text) }
+        else { throw StartError.badAddress(text, option: option) }
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        guard !host.isEmpty else { throw StartError.badAddress(text) }
+        guard !host.isEmpty else { throw StartError.badAddress(text, option: option) }
         return .host(host, port: port)
     }
 }

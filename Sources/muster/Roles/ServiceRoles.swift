@@ -2,14 +2,21 @@
 // `muster dev`.
 
 import API
+import Calls
 import Coordinator
+import Gateway
 import HTTP
 import JSON
 import JobModel
+import JobStore
 import LeaseStore
+import MQTT
 import Notices
+import RouteStore
 import ServiceKit
+import SessionStore
 import Sockets
+import TwinStore
 import Worker
 
 enum ServiceRoles {
@@ -54,6 +61,56 @@ enum ServiceRoles {
         ready(address)
         await coordinator.run()
         await server.shutdown(grace: shutdownGrace)
+    }
+
+    /// Lets devices connect until the task is cancelled; then closes their sessions in order. `ready` hears the addresses.
+    ///
+    /// A life that the hub has declared gone ends with its sessions, and a new one begins on the same addresses.
+    static func runGateway(
+        _ settings: GatewaySettings, stores: Stores, ready: @Sendable ([SocketAddress]) -> Void
+    ) async throws {
+        var settings = settings
+        var isFirst = true
+        while true {
+            let gateway = gateway(settings, stores)
+            let addresses = try await gateway.start()
+            // A port that the system chose stays.
+            for (index, address) in addresses.enumerated() { settings.listeners[index].address = address }
+            stores.log.info("listening_mqtt", [("addresses", .array(addresses.map { .string($0.description) }))])
+            if isFirst { ready(addresses) }
+            isFirst = false
+            do {
+                return try await gateway.run()
+            } catch GatewayError.declaredGone {
+                stores.log.warning("gateway_starts_anew")
+            }
+        }
+    }
+
+    private static func gateway(_ settings: GatewaySettings, _ stores: Stores) -> Gateway {
+        let (log, clock, random) = (stores.log, stores.clock, stores.random)
+        let id = GatewayID(name: settings.name, incarnation: String(random.next(), radix: 36))
+        let calls = GatewayCalls(
+            gateway: id, routes: stores.routes,
+            methodTopic: { HubPublish.method(name: $0, rid: String($1)).topic }, clock: clock, random: random,
+            log: log, metrics: stores.metrics)
+        let twins = stores.twins
+        return Gateway(
+            GatewayConfiguration(
+                id: id, listeners: settings.listeners, hosts: settings.hosts, sessions: settings.sessions),
+            parts: Gateway.Parts(
+                sessions: SessionStore(stores.pool), routes: stores.routes,
+                policies: { () async throws(StoreError) in try await twins.policies() }, clock: clock,
+                random: random, log: log, metrics: stores.metrics),
+            desk: calls,
+            becameReachable: { devices in
+                do {
+                    _ = try await stores.leases.offer(try await stores.jobs.unpark(devices))
+                } catch {
+                    // The leader's sweep finds them.
+                    log.warning("unpark_failed", [("error", .string("\(error)"))])
+                }
+            })
     }
 
     /// Works until the task is cancelled, then drains.

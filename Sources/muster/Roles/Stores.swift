@@ -86,14 +86,15 @@ struct ReadinessProbe: Sendable {
 
 enum StartError: Error, CustomStringConvertible {
     case schemaIsOld(pending: [String])
-    case plainTextNotAllowed(String)
-    case badAddress(String)
+    case plainTextNotAllowed(String, flag: String)
+    case badAddress(String, option: String)
     case keyWithoutCertificate
+    case gateway(String)
 
     var exitCode: ExitCode {
         switch self {
         case .schemaIsOld: .conflict
-        case .plainTextNotAllowed, .badAddress, .keyWithoutCertificate: .usage
+        case .plainTextNotAllowed, .badAddress, .keyWithoutCertificate, .gateway: .usage
         }
     }
 
@@ -102,12 +103,13 @@ enum StartError: Error, CustomStringConvertible {
         case .schemaIsOld(let pending):
             "The database's schema is older than this binary; run 'muster migrate' first (pending: "
                 + pending.joined(separator: ", ") + ")."
-        case .plainTextNotAllowed(let address):
+        case .plainTextNotAllowed(let address, let flag):
             "\(address) is not a loopback address: give --tls-cert and --tls-key, or allow plain text by name with "
-                + "--allow-plain-http (behind a proxy that speaks TLS)."
-        case .badAddress(let text):
-            "--listen: '\(text)' is no address; give host:port, [IPv6]:port or unix:/path."
+                + "--\(flag) (behind a proxy that speaks TLS)."
+        case .badAddress(let text, let option):
+            "--\(option): '\(text)' is no address; give host:port, [IPv6]:port or unix:/path."
         case .keyWithoutCertificate: "--tls-cert and --tls-key go together."
+        case .gateway(let text): text
         }
     }
 }

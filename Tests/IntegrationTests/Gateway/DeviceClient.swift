@@ -65,6 +65,8 @@ final class DeviceClient: Sendable {
         return client
     }
 
+    /// Packets that nobody has asked for yet.
+    var packetCount: Int { state.withLock { $0.packets.count } }
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
     func send(_ packets: MQTTPacket...) async throws { try await send(packets.flatMap(\.encoded)) }
