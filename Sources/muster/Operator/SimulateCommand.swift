@@ -24,7 +24,8 @@ enum SimulateCommand {
 
             Prints a line when all devices that are meant to be online are connected and subscribed, and at the end (after
             --duration, Ctrl-C or SIGTERM) an account of what the devices saw. With --json both are one line of JSON:
-            {"event":"ready","connected":…} and {"event":"report",…}; --report-file gets one line for each device.
+            {"event":"ready","connected":…} and {"event":"report",…}; --progress adds {"event":"progress",…} about twice a
+            second while something changes. --report-file gets one line for each device.
 
             The policy that signs the devices' tokens needs the permission DeviceConnect: the policy 'device' in
             --device-policy, or that of --connection-string. Ends with 1 when a device that was meant to be online never
@@ -80,6 +81,7 @@ enum SimulateCommand {
     private static func simulate(_ fleet: Fleet, _ command: ParsedCommand, _ context: CommandContext) async throws {
         let end = command.optionalDuration("duration").map { context.clock.now + $0 }
         var display = ProgressDisplay(context, unit: "devices")
+        var news = SimulateText.News()
         var isReady = false
         let start = context.clock.now
         fleet.start()
@@ -92,7 +94,12 @@ enum SimulateCommand {
                 SimulateText.ready(counters, seconds: seconds, command, context)
             }
             if command.flag("progress") {
-                display.update(prefix: SimulateText.progress(counters), done: counters.ready, total: counters.online)
+                if command.flag("json") {
+                    news.show(counters, context)
+                } else {
+                    display.update(
+                        prefix: SimulateText.progress(counters), done: counters.ready, total: counters.online)
+                }
             }
             if let end, context.clock.now >= end { break }
             try await context.clock.sleep(for: interval)

@@ -2,6 +2,7 @@
 
 import CommandLineKit
 import JSON
+import ServiceKit
 import Simulator
 
 enum SimulateText {
@@ -22,6 +23,26 @@ enum SimulateText {
 
     static func progress(_ counters: FleetCounters) -> String {
         "\(counters.calls) calls, \(counters.answers) answers"
+    }
+
+    /// Progress for programs: a line when something has changed, not too often.
+    struct News {
+        private static let interval: Duration = .milliseconds(500)
+
+        private var last: FleetCounters?
+        private var shownAt: Instant?
+
+        mutating func show(_ counters: FleetCounters, _ context: CommandContext) {
+            let now = context.clock.now
+            guard counters != last, shownAt.map({ now - $0 >= Self.interval }) ?? true else { return }
+            (last, shownAt) = (counters, now)
+            let event: JSONValue = [
+                "event": "progress", "connected": .integer(Int64(counters.ready)),
+                "calls": .integer(Int64(counters.calls)), "answers": .integer(Int64(counters.answers)),
+                "notifications": .integer(Int64(counters.notifications)),
+            ]
+            context.console.line(event.text)
+        }
     }
 
     static func report(
