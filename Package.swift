@@ -2,13 +2,18 @@
 // Muster: no package dependencies. The arrows between targets are the architecture; they only point down.
 import PackageDescription
 
-let settings: [SwiftSetting] = [
-    .treatAllWarnings(as: .error),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-]
+// Set by deploy/fuzz: every module is built with libFuzzer's instrumentation, and Tests/Fuzz is a target.
+let isFuzzing = Context.environment["MUSTER_FUZZ"] != nil
+
+let fuzzSettings: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])]
+let settings: [SwiftSetting] =
+    [
+        .treatAllWarnings(as: .error),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ] + (isFuzzing ? fuzzSettings : [])
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
@@ -17,6 +22,15 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources:
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
+
+// gold, the default linker, cannot link what the sanitizers add.
+let fuzzTargets: [Target] = [
+    .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+    .executableTarget(
+        name: "Fuzz", dependencies: ["CFuzzer", "HTTP", "JSON", "MQTT", "TwinQuery"], path: "Tests/Fuzz",
+        exclude: ["CFuzzer", "corpus"], swiftSettings: settings,
+        linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=fuzzer,address"])]),
+]
 
 let package = Package(
     name: "muster",
@@ -170,6 +184,6 @@ let package = Package(
         tests("MQTTTests", ["MQTT", "ServiceKit"]),
         tests("ServiceKitTests", ["ServiceKit"]),
         tests("RepositoryTests", []),
-    ],
+    ] + (isFuzzing ? fuzzTargets : []),
     swiftLanguageModes: [.v6]
 )

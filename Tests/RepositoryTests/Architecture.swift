@@ -7,7 +7,7 @@
 enum Architecture {
     /// From bottom to top. Modules of one layer do not know each other.
     static let layers: [[String]] = [
-        ["CHiredis", "CLibPQ", "CLinux", "COpenSSL"],
+        ["CFuzzer", "CHiredis", "CLibPQ", "CLinux", "COpenSSL"],
         ["JSON"],
         ["JobModel", "TwinModel", "TwinQuery", "ServiceKit", "Crypto"],
         ["Access", "Sockets", "Postgres", "Redis", "CommandLineKit"],
@@ -17,12 +17,13 @@ enum Architecture {
         ["Calls", "Notices"],
         ["API", "OperatorClient"],
         ["Coordinator", "Worker", "Gateway", "Simulator"],
-        ["Bench", "TestKit"],
+        ["Bench", "Fuzz", "TestKit"],
         ["muster"],
     ]
 
     /// The only importers of a module; tests of the module itself come on top.
     static let onlyImporters: [String: Set<String>] = [
+        "CFuzzer": ["Fuzz"],
         "CLibPQ": ["Postgres"],
         "CHiredis": ["Redis"],
         "COpenSSL": ["Sockets", "Crypto"],
