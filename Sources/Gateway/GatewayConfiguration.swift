@@ -30,6 +30,12 @@ package struct GatewayConfiguration: Sendable {
         self.hosts = hosts
         self.sessions = sessions
     }
+
+    /// As many as the limit on open files allows, once the soft one is raised.
+    package static var sessionsPossible: Int {
+        DescriptorLimit.raise()
+        return max(1, DescriptorLimit.current - GatewayLimits.descriptorsBesides)
+    }
 }
 
 package enum GatewayError: Error, CustomStringConvertible {

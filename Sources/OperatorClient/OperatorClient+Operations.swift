@@ -72,6 +72,11 @@ extension OperatorClient {
         _ = try await send("DELETE", RequestPath(["devices", id]), headers: [Self.condition(etag)], .ifNotProcessed)
     }
 
+    /// Called at most once: repeated only when the service certainly did nothing.
+    package func callMethod(_ id: String, _ call: JSONValue) async throws -> JSONValue {
+        try await send("POST", RequestPath(["twins", id, "methods"]), body: call.bytes, .ifNotProcessed).body
+    }
+
     package func twin(_ id: String) async throws -> JSONValue {
         try await send("GET", RequestPath(["twins", id]), .always).body
     }

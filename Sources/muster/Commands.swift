@@ -18,6 +18,7 @@ enum Commands {
         entries: [
             .init(CoordinatorCommand.spec, CoordinatorCommand.run),
             .init(DevCommand.spec, DevCommand.run),
+            .init(DeviceCallCommand.spec, DeviceCallCommand.run),
             .init(DeviceCreateCommand.spec, DeviceCreateCommand.run),
             .init(DeviceDeleteCommand.spec, DeviceDeleteCommand.run),
             .init(DeviceImportCommand.spec, DeviceImportCommand.run),

@@ -28,6 +28,7 @@ class MusterProcess:
             self.process = subprocess.Popen(
                 [
                     self.binary, "dev", "--ephemeral", "--json", "--listen", "127.0.0.1:0", "--log-level", "warning",
+                    "--listen-mqtt", "127.0.0.1:8883",
                     "--tls-cert", str(self.certificates.chain), "--tls-key", str(self.certificates.key),
                 ],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,

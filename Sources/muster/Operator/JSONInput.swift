@@ -9,10 +9,18 @@ enum JSONInput {
 
     /// Nil when the option is absent.
     static func object(_ command: ParsedCommand, _ name: String) throws(UsageError) -> JSONObject? {
+        guard let value = try value(command, name) else { return nil }
+        guard let object = value.objectValue else {
+            throw command.mistake(name, "must be a JSON object; it is \(value.kind).")
+        }
+        return object
+    }
+
+    /// Nil when the option is absent.
+    static func value(_ command: ParsedCommand, _ name: String) throws(UsageError) -> JSONValue? {
         guard let text = command.optionalText(name) else { return nil }
-        let value: JSONValue
         do {
-            value = try JSONValue(parsing: try bytes(text), limits: JSONLimits(refusesInexactIntegers: true))
+            return try JSONValue(parsing: try bytes(text), limits: JSONLimits(refusesInexactIntegers: true))
         } catch let error as JSONError {
             throw command.mistake(name, "is no JSON: \(error).")
         } catch let error as Unreadable {
@@ -20,10 +28,6 @@ enum JSONInput {
         } catch {
             throw command.mistake(name, "cannot be read: \(error.localizedDescription)")
         }
-        guard let object = value.objectValue else {
-            throw command.mistake(name, "must be a JSON object; it is \(value.kind).")
-        }
-        return object
     }
 
     private static func bytes(_ text: String) throws -> [UInt8] {
@@ -40,7 +44,10 @@ enum JSONInput {
     }
 
     /// The patch of a twin from `--<whole>`, or from `--tags` and `--desired`.
-    static func twinPatch(_ command: ParsedCommand, whole: String) throws(UsageError) -> JSONObject {
+    /// `besides`: what else the command could be given.
+    static func twinPatch(
+        _ command: ParsedCommand, whole: String, besides: String? = nil
+    ) throws(UsageError) -> JSONObject {
         let tags = try object(command, "tags")
         let desired = try object(command, "desired")
         if let patch = try object(command, whole) {
@@ -50,7 +57,8 @@ enum JSONInput {
             return patch
         }
         guard tags != nil || desired != nil else {
-            throw command.mistake("What to change is missing: give --tags, --desired, or both in --\(whole).")
+            let other = besides.map { ", or \($0)" } ?? ""
+            throw command.mistake("What to change is missing: give --tags, --desired, or both in --\(whole)\(other).")
         }
         return twin(tags: tags, desired: desired)
     }

@@ -7,16 +7,18 @@ import ServiceKit
 
 enum JobCreateCommand {
     static let spec = CommandSpec(
-        name: "job create", summary: "Schedule a change of the twins of every device that a condition selects",
+        name: "job create",
+        summary: "Schedule a twin change or a direct method on every device that a condition selects",
         discussion: """
-            The condition is evaluated once, when the job starts; the change is then applied to each selected device
-            exactly once. Creating the same job again under the same id changes nothing.
+            The condition is evaluated once, when the job starts. A change of twins is applied to each selected device
+            exactly once; a method is called on each at most once, and a device that is not connected is called when it
+            connects. Creating the same job again under the same id changes nothing.
             """,
         options: [
             OptionSpec(
                 name: "condition", kind: .text(placeholder: "text"), isRequired: true,
                 help: "which devices: the WHERE part of a query over devices; * for all")
-        ] + JSONInput.twinOptions(whole: "twin-patch") + [
+        ] + JSONInput.twinOptions(whole: "twin-patch") + MethodOptions.job + [
             OptionSpec(
                 name: "id", kind: .text(placeholder: "text"),
                 help: "letters, digits and '-', at most 64 (default: a random UUID)"),
@@ -34,6 +36,7 @@ enum JobCreateCommand {
             muster job create --condition "tags.building = '43' AND tags.floor = 3" \\
               --desired '{"firmware":"4.1"}' --watch
             """,
+            "muster job create --condition \"tags.site = 's1'\" --method lockDoor --payload '{\"delay\":10}' --watch",
             "muster job create --id night-1 --condition '*' --twin-patch @patch.json --start 2031-05-06T02:00:00Z",
         ])
 
@@ -56,12 +59,19 @@ enum JobCreateCommand {
     }
 
     private static func body(_ command: ParsedCommand, id: String, now: Double) throws(UsageError) -> JSONObject {
-        var update = try JSONInput.twinPatch(command, whole: "twin-patch")
-        if update["etag"] == nil { update["etag"] = "*" }
-        var body: JSONObject = [
-            "jobId": .string(id), "type": "scheduleUpdateTwin", "updateTwin": .object(update),
-            "queryCondition": .string(command.text("condition")),
-        ]
+        var body: JSONObject = ["jobId": .string(id), "queryCondition": .string(command.text("condition"))]
+        if let method = try MethodOptions.method(command, name: command.optionalText("method")) {
+            guard ["tags", "desired", "twin-patch"].allSatisfy({ command.optionalText($0) == nil }) else {
+                throw command.mistake("A job calls a method or changes twins: --method stands alone.")
+            }
+            body["type"] = "scheduleDeviceMethod"
+            body["cloudToDeviceMethod"] = .object(method)
+        } else {
+            var update = try JSONInput.twinPatch(command, whole: "twin-patch", besides: "a method in --method")
+            if update["etag"] == nil { update["etag"] = "*" }
+            body["type"] = "scheduleUpdateTwin"
+            body["updateTwin"] = .object(update)
+        }
         if let start = command.optionalText("start") {
             body["startTime"] = .string(try startTime(start, command, now: now))
         }

@@ -32,7 +32,8 @@ enum ServiceOptions {
     }
 
     static func client(
-        _ command: ParsedCommand, _ context: CommandContext, connections: Int = 2, attempts: Int? = nil
+        _ command: ParsedCommand, _ context: CommandContext, connections: Int = 2, attempts: Int? = nil,
+        timeout: Duration? = nil
     ) throws -> OperatorClient {
         let endpoint: ServiceEndpoint
         do {
@@ -49,7 +50,7 @@ enum ServiceOptions {
             context.console.note("Warning: --plain-http sends the token unencrypted to \(endpoint.host).")
         }
         var configuration = OperatorClient.Configuration(endpoint: endpoint)
-        configuration.timeout = command.duration("timeout")
+        configuration.timeout = max(command.duration("timeout"), timeout ?? .zero)
         configuration.connections = connections
         if let attempts { configuration.attempts = attempts }
         return OperatorClient(configuration, clock: context.clock, random: context.random)

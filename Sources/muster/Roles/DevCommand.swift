@@ -5,6 +5,7 @@ import Access
 import CommandLineKit
 import DevCluster
 import Foundation
+import Gateway
 import JSON
 import JobModel
 import Migrations
@@ -17,8 +18,8 @@ enum DevCommand {
     static let spec = CommandSpec(
         name: "dev", summary: "Run everything on this machine, with stores of its own",
         discussion: """
-            Starts a private PostgreSQL and Redis in a directory, brings the schema up to date, and runs a coordinator
-            and workers in this process. Needs the server programs of both (Debian: postgresql, redis-server); as root
+            Starts a private PostgreSQL and Redis in a directory, brings the schema up to date, and runs a coordinator,
+            workers and a gateway in this process. Needs the server programs of both (Debian: postgresql, redis-server); as root
             they run as an unprivileged user. The data is there again at the next start, unless --ephemeral.
             Ctrl-C stops everything; a second Ctrl-C does so at once.
             """,
@@ -31,7 +32,7 @@ enum DevCommand {
             OptionSpec(
                 name: "json", kind: .flag, help: "print the addresses as one line of JSON when everything is ready"),
             WorkerCommand.concurrency,
-        ] + RoleOptions.api + [
+        ] + RoleOptions.api + GatewayCommand.options + [
             OptionSpec(
                 name: "log-level", environment: "MUSTER_LOG_LEVEL", kind: .choice(LogLevel.allCases.map(\.name)),
                 default: "warning", help: "least level of the JSON lines on standard error")
@@ -41,6 +42,7 @@ enum DevCommand {
 
     static let run: Action = { command, context in
         let api = try CoordinatorCommand.apiConfiguration(command)
+        let gateway = try gatewaySettings(command)
         let isEphemeral = command.flag("ephemeral")
         let directory = command.optionalText("directory") ?? defaultDirectory(isEphemeral, context)
         let cluster = DevCluster(
@@ -51,7 +53,7 @@ enum DevCommand {
         let failure = Failure()
         try await signals.run {
             do {
-                try await serve(command, context, api, cluster)
+                try await serve(command, context, api, gateway, cluster)
             } catch {
                 // What a stop interrupted is no failure.
                 if !Task.isCancelled { failure.set(error) }
@@ -66,8 +68,16 @@ enum DevCommand {
         return .success
     }
 
+    private static func gatewaySettings(_ command: ParsedCommand) throws -> GatewaySettings {
+        var settings = try GatewayCommand.settings(command, name: "dev")
+        // A laptop's limit on open files is no reason to refuse: there are fewer sessions then.
+        settings.sessions = min(settings.sessions, GatewayConfiguration.sessionsPossible)
+        return settings
+    }
+
     private static func serve(
-        _ command: ParsedCommand, _ context: CommandContext, _ api: APIConfiguration, _ cluster: DevCluster
+        _ command: ParsedCommand, _ context: CommandContext, _ api: APIConfiguration, _ gateway: GatewaySettings,
+        _ cluster: DevCluster
     ) async throws {
         let log = RoleOptions.log(command, role: "dev")
         if !command.flag("json") { context.console.note("Starting PostgreSQL and Redis …") }
@@ -83,27 +93,44 @@ enum DevCommand {
         let leaderStores = try stores(Limits.leaderConnections)
         let concurrency = command.integer("concurrent-batches")
         let workers = try (0..<command.integer("workers")).map { _ in try stores(concurrency + 2) }
+        let gatewayStores = try stores(8)
         let policies = try await apiStores.twins.policies()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for worker in workers {
                 group.addTask { await ServiceRoles.runWorker(worker, concurrentBatches: concurrency) }
             }
+            let (devices, devicesListen) = AsyncStream.makeStream(of: [SocketAddress].self)
             group.addTask {
-                try await ServiceRoles.runCoordinator(api: api, apiStores: apiStores, leaderStores: leaderStores) {
-                    announce($0, addresses, policies, command, context)
+                try await ServiceRoles.runGateway(gateway, stores: gatewayStores) { devicesListen.yield($0) }
+            }
+            group.addTask {
+                let (service, serviceListens) = AsyncStream.makeStream(of: SocketAddress.self)
+                try await withThrowingTaskGroup(of: Void.self) { roles in
+                    roles.addTask {
+                        try await ServiceRoles.runCoordinator(
+                            api: api, apiStores: apiStores, leaderStores: leaderStores
+                        ) { serviceListens.yield($0) }
+                    }
+                    // Ready means that both can be reached.
+                    guard let http = await service.first(where: { _ in true }),
+                        let mqtt = await devices.first(where: { _ in true })?.first
+                    else { return }
+                    announce(http, mqtt, addresses, policies, command, context)
+                    for try await _ in roles {}
                 }
             }
             // Not waitForAll, which would wait for the workers for ever when the API cannot start.
             for try await _ in group {}
         }
         for worker in workers { await worker.close() }
+        await gatewayStores.close()
         await leaderStores.close()
         await apiStores.close()
     }
 
     private static func announce(
-        _ address: SocketAddress, _ addresses: DevCluster.Addresses, _ policies: [Policy], _ command: ParsedCommand,
-        _ context: CommandContext
+        _ address: SocketAddress, _ mqtt: SocketAddress, _ addresses: DevCluster.Addresses, _ policies: [Policy],
+        _ command: ParsedCommand, _ context: CommandContext
     ) {
         let isTLS = command.optionalText("tls-cert") != nil
         let host = address.port.map { "localhost:\($0)" } ?? "localhost"
@@ -113,7 +140,8 @@ enum DevCommand {
         if command.flag("json") {
             let document: JSONValue = [
                 "connectionString": .string(connection), "url": .string("\(isTLS ? "https" : "http")://\(host)"),
-                "address": .string(address.description), "databaseUrl": .string(addresses.postgresTCP),
+                "address": .string(address.description), "mqttAddress": .string(mqtt.description),
+                "databaseUrl": .string(addresses.postgresTCP),
                 "redisUrl": .string(addresses.redisTCP),
             ]
             context.console.line(document.text)
@@ -124,6 +152,7 @@ enum DevCommand {
             Muster is running; Ctrl-C stops it.
 
               API         \(isTLS ? "https" : "http")://\(host)
+              MQTT        \(mqtt)\(isTLS ? " (TLS)" : "")
               PostgreSQL  \(addresses.postgresTCP)
               Redis       \(addresses.redisTCP)
 
