@@ -158,7 +158,8 @@ package final class Gateway: Sendable {
                 tasks.addTask { try await inbox.run() }
                 tasks.addTask { await self.desk.run() }
                 defer { tasks.cancelAll() }
-                try await tasks.waitForAll()
+                // Not waitForAll: that would tell of an error only when all have ended.
+                for try await _ in tasks {}
             }
         } catch is CancellationError {
             // The ordinary end.

@@ -125,3 +125,52 @@ private func signed(_ sr: String, se: String = "\(expiry)") -> String {
     ])
     func refused(_ text: String) { #expect(throws: ConnectionString.Failure.self) { try ConnectionString(text) } }
 }
+
+@Suite struct DeviceTokenTests {
+    private let check = DeviceTokenCheck(hosts: ["localhost"])
+    private let device = Policy(
+        name: "device", permissions: [.deviceConnect], primaryKey: [UInt8](repeating: 1, count: 32),
+        secondaryKey: [UInt8](repeating: 2, count: 32))
+
+    private func outcome(
+        _ resource: String, key: [UInt8] = key, policyName: String? = nil, keys: [[UInt8]] = [key],
+        policy: Policy? = nil, at unixTime: Double = Double(expiry) - 1
+    ) -> SASError? {
+        do throws(SASError) {
+            let text = SASToken.text(resource: resource, key: key, policyName: policyName, expiry: expiry)
+            try check.check(
+                SASToken(text), deviceID: "dev-1", keys: keys, policy: policy, unixTime: unixTime)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test func ownKeys() {
+        #expect(outcome("localhost/devices/dev-1") == nil)
+        #expect(outcome("LOCALHOST:8883/devices/dev-1", keys: [device.primaryKey, key]) == nil)
+        #expect(outcome("localhost/devices/dev-1", keys: []) == .wrongSignature)
+        #expect(outcome("localhost/devices/dev-1", keys: [device.primaryKey]) == .wrongSignature)
+        #expect(outcome("localhost/devices/dev-1", at: Double(expiry)) == .expired)
+        #expect(outcome("elsewhere/devices/dev-1") == .wrongHost)
+        #expect(outcome("localhost/devices/dev-10") == .wrongScope)
+        #expect(outcome("localhost/devices/Dev-1") == .wrongScope)
+        #expect(outcome("localhost/devices/dev-1/modules/m") == .wrongScope)
+    }
+
+    @Test func policies() {
+        func outcome(_ resource: String, key: [UInt8], _ policy: Policy?) -> SASError? {
+            self.outcome(resource, key: key, policyName: "device", policy: policy)
+        }
+        #expect(outcome("localhost", key: device.primaryKey, device) == nil)
+        #expect(outcome("localhost/devices", key: device.secondaryKey, device) == nil)
+        #expect(outcome("localhost/devices/other", key: device.primaryKey, device) == .wrongScope)
+        #expect(
+            outcome("localhost", key: key, device) == .wrongSignature, "a device's key does not make a policy's token")
+        #expect(outcome("localhost", key: device.primaryKey, nil) == .unknownPolicy)
+        let service = Policy(
+            name: "device", permissions: [.serviceConnect], primaryKey: device.primaryKey,
+            secondaryKey: device.secondaryKey)
+        #expect(outcome("localhost", key: device.primaryKey, service) == .missingPermission)
+    }
+}

@@ -19,7 +19,7 @@ enum GatewayCommand {
             name: "allow-plain-mqtt", environment: "MUSTER_ALLOW_PLAIN_MQTT", kind: .flag, section: "MQTT",
             help: "listen without TLS on an address that is not loopback"),
         OptionSpec(
-            name: "sessions", environment: "MUSTER_SESSIONS", kind: .integer(1...1_000_000), default: "20000",
+            name: "sessions", environment: "MUSTER_SESSIONS", kind: .integer(1...1_000_000), default: "10000",
             section: "MQTT", help: "devices that may be connected at the same time; each needs an open file"),
     ]
 

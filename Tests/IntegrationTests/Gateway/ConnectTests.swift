@@ -5,6 +5,7 @@ import Access
 import Calls
 import Gateway
 import MQTT
+import Postgres
 import Redis
 import RouteStore
 import ServiceKit
@@ -187,6 +188,46 @@ import TwinStore
         }
     }
 
+    @Test("A gateway that was declared gone closes its sessions and says so")
+    func declaredGone() async throws {
+        try await GatewayWorld.run { world in
+            var limits = GatewayLimits()
+            limits.beatInterval = .milliseconds(50)
+            let gateway = try await world.start(limits: limits)
+            try await world.addDevices("a")
+            let client = try await world.connect(gateway, "a")
+            try await world.execute("DELETE FROM gateways")
+            try await client.expectClosed()
+            await #expect(throws: GatewayError.self) { try await world.stop(gateway) }
+            #expect(world.closes("draining") == 1)
+        }
+    }
+
+    @Test("While PostgreSQL does not answer, sessions live and new ones are told to come back")
+    func storeLost() async throws {
+        try await GatewayWorld.run { world in
+            let pool = world.stores.anotherPool(maximumConnections: 2)
+            var limits = GatewayLimits()
+            limits.drainTimeout = .milliseconds(100)
+            let gateway = try await world.start(limits: limits, sessions: SessionStore(pool))
+            try await world.addDevices("a", "b")
+            let a = try await world.connect(gateway, "a")
+            await pool.close()
+            #expect(try await world.refusal(gateway, world.connectPacket("b")) == 3)
+            try await a.send(.publish(MQTTPublish(topic: "$iothub/twin/GET/?$rid=1")))
+            _ = try await a.publish("$iothub/twin/res/503/?$rid=1")
+            try await a.send(
+                .publish(
+                    MQTTPublish(topic: "$iothub/twin/PATCH/properties/reported/?$rid=2", payload: Array("{}".utf8))))
+            _ = try await a.publish("$iothub/twin/res/503/?$rid=2")
+            try await a.ping()
+            // A subscription that cannot be kept is not acknowledged.
+            try await a.send(.subscribe(packetID: 1, [MQTTSubscription(filter: "$iothub/methods/POST/#")]))
+            try await a.expectClosed()
+            #expect(world.closes("store_failed") == 1)
+        }
+    }
+
     @Test("Routes come back when Redis has lost everything")
     func directoryLost() async throws {
         try await GatewayWorld.run { world in
@@ -210,7 +251,7 @@ import TwinStore
     @Test("More sessions than descriptors: refused with a reason")
     func descriptors() async throws {
         try await GatewayWorld.run { world in
-            let error = await #expect(throws: GatewayError.self) { try await world.start(sessions: 1 << 40) }
+            let error = await #expect(throws: GatewayError.self) { try await world.start(room: 1 << 40) }
             #expect(error?.description.contains("ulimit -n") == true)
         }
     }

@@ -55,19 +55,21 @@ final class RunningGateway: Sendable {
     let desk: TestDesk
     private let task: Task<Void, any Error>
 
-    init(_ world: GatewayWorld, name: String, limits: GatewayLimits, sessions: Int = 100) async throws {
+    init(
+        _ world: GatewayWorld, name: String, limits: GatewayLimits, room: Int, sessions: SessionStore
+    ) async throws {
         let desk = TestDesk()
         let reached = Reached()
         let id = GatewayID(name: name, incarnation: String(world.stores.random.next(), radix: 36))
         var configuration = GatewayConfiguration(
             id: id, listeners: [GatewayListener(address: .host("127.0.0.1", port: 0))], hosts: ["localhost"],
-            sessions: sessions)
+            sessions: room)
         configuration.limits = limits
         let twins = TwinStore(world.stores.pool)
         let gateway = Gateway(
             configuration,
             parts: Gateway.Parts(
-                sessions: world.sessions, routes: world.routes,
+                sessions: sessions, routes: world.routes,
                 policies: { () async throws(StoreError) in try await twins.policies() }, clock: world.stores.clock,
                 random: world.stores.random, log: world.stores.log.log, metrics: world.stores.metrics),
             desk: desk, becameReachable: { devices in reached.devices.withLock { $0 += devices } })
@@ -119,9 +121,10 @@ final class GatewayWorld: Sendable {
     }
 
     func start(
-        name: String = "g", limits: GatewayLimits = GatewayLimits(), sessions: Int = 100
+        name: String = "g", limits: GatewayLimits = GatewayLimits(), room: Int = 100, sessions: SessionStore? = nil
     ) async throws -> RunningGateway {
-        let gateway = try await RunningGateway(self, name: name, limits: limits, sessions: sessions)
+        let gateway = try await RunningGateway(
+            self, name: name, limits: limits, room: room, sessions: sessions ?? self.sessions)
         running.withLock { $0.append(gateway) }
         return gateway
     }
