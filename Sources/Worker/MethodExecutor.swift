@@ -122,8 +122,11 @@ struct MethodExecutor: Sendable {
                 if isSending { try await send(state.due(now: now)) }
                 let unreachable = state.unreachable
                 if !unreachable.isEmpty, isSending {
-                    guard let open = try await park(unreachable) else { return .unfinished }
-                    if open == 0 { return .closed }
+                    switch try await park(unreachable) {
+                    case 0?: return .closed
+                    case .some: break
+                    case nil: isClosedForSending = true  // What is in flight is still waited for.
+                    }
                 }
                 try await inquire(now: now)
                 if !isSending || isClosedForSending, state.isQuiet, state.results.isEmpty { return .unfinished }
