@@ -7,6 +7,9 @@
 -- and the devices that are to be told of their new desired versions, null when no gateway lives. Then the batch is
 -- marked until that has been done.
 -- Indexes: work_batches, work_items and twins by their keys.
+-- The planner expects one item of a job that it has no statistics of, which is every new job of a day's partition, and
+-- so would join by a nested loop over the whole job. Hence items are read and written by the batch's range, the failures
+-- are looked up and not joined, and items meet twins in a full join, which is never a nested loop.
 -- Safe under concurrency: the batch's row is locked first and tested on its newest version; twins are locked in device
 -- order and patched from their newest version; an item is written only while it is pending.
 WITH held AS MATERIALIZED (
@@ -41,7 +44,7 @@ WITH held AS MATERIALIZED (
                 WHEN NOT twin_fits(t.tags, $9::integer) THEN 'ArgumentInvalid'
                 WHEN NOT twin_fits(t.desired, $10::integer) THEN 'ArgumentInvalid' END AS error_code
     FROM item i
-    LEFT JOIN twin t USING (device_id)
+    FULL JOIN twin t USING (device_id)  -- a left join in effect: every twin has its item
 ), patched AS (
     UPDATE twins t
     SET tags = v.tags, desired = v.desired, etag = t.etag + 1,
@@ -51,20 +54,25 @@ WITH held AS MATERIALIZED (
     FROM judged v
     WHERE t.device_id = v.device_id AND v.error_code IS NULL
     RETURNING t.device_id, t.desired_version
+), failure AS MATERIALIZED (
+    SELECT jsonb_object_agg(v.seq, jsonb_build_array(v.error_code, CASE v.error_code
+               WHEN 'DeviceNotFound' THEN 'the device no longer exists'
+               WHEN 'PreconditionFailed' THEN format('the twin''s etag is %s, the job asked for %s',
+                                                     encode(int8send(v.etag), 'base64'), $8)
+               WHEN 'ArgumentInvalid' THEN
+                   CASE WHEN twin_fits(v.tags, $9) THEN format('properties.desired would exceed %s bytes', $10)
+                        ELSE format('tags would exceed %s bytes', $9) END END)) AS by_seq
+    FROM judged v
+    WHERE v.error_code IS NOT NULL
 ), result AS (
     UPDATE work_items i
-    SET state = CASE WHEN v.error_code IS NULL THEN 'succeeded' ELSE 'failed' END::item_state,
-        attempt = i.attempt + 1, updated_at = clock_timestamp(), error_code = v.error_code,
-        error_text = CASE v.error_code
-            WHEN 'DeviceNotFound' THEN 'the device no longer exists'
-            WHEN 'PreconditionFailed' THEN format('the twin''s etag is %s, the job asked for %s',
-                                                  encode(int8send(v.etag), 'base64'), $8)
-            WHEN 'ArgumentInvalid' THEN
-                CASE WHEN twin_fits(v.tags, $9) THEN format('properties.desired would exceed %s bytes', $10)
-                     ELSE format('tags would exceed %s bytes', $9) END END
-    FROM judged v
-    WHERE i.slot = $4 AND i.job = $1 AND i.seq = v.seq AND i.state = 'pending'
-    RETURNING v.error_code
+    SET state = CASE WHEN (SELECT by_seq FROM failure) ? i.seq::text THEN 'failed' ELSE 'succeeded' END::item_state,
+        attempt = i.attempt + 1, updated_at = clock_timestamp(),
+        error_code = (SELECT by_seq FROM failure) -> i.seq::text ->> 0,
+        error_text = (SELECT by_seq FROM failure) -> i.seq::text ->> 1
+    WHERE i.slot = $4 AND i.job = $1 AND i.seq BETWEEN $5 AND $6 AND i.batch = $2 AND i.state = 'pending'
+      AND EXISTS (SELECT FROM held)
+    RETURNING i.error_code
 ), tally AS (
     SELECT count(*) FILTER (WHERE error_code IS NULL) AS succeeded, count(error_code) AS failed FROM result
 ), counted AS (

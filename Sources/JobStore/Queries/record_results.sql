@@ -4,23 +4,24 @@
 -- $10 text[] responses as JSON or null
 -- Returns one row: succeeded, failed and what is still open; open is null when the lease was lost (nothing changed).
 -- The epoch is not tested: a call that was in flight when the job was cancelled is recorded when it answers.
+-- Index: work_items by its key, between the least and the greatest seq. The outcomes are looked up in the arrays and not
+-- joined, so no plan can read the job's items once for each outcome.
 -- Safe: the batch's row is locked and its fence tested on the newest version; an item is written while it is pending.
 WITH held AS MATERIALIZED (
     SELECT b.batch
     FROM work_batches b
     WHERE b.job = $1::bigint AND b.batch = $2::integer AND b.fence = $3::bigint AND b.state = 'claimed'
     FOR UPDATE
-), outcome AS MATERIALIZED (
-    SELECT o.seq, o.state::item_state AS state, o.error_code, o.error_text, o.response
-    FROM held, unnest($6::integer[], $7::text[], $8::text[], $9::text[], $10::text[])
-         AS o (seq, state, error_code, error_text, response)
 ), result AS (
     UPDATE work_items i
-    SET state = o.state, attempt = i.attempt + 1, updated_at = clock_timestamp(), error_code = o.error_code,
-        error_text = o.error_text, response = o.response::jsonb
-    FROM outcome o
-    WHERE i.slot = $4::bigint AND i.job = $1 AND i.seq = o.seq AND i.batch = $2 AND i.state = 'pending'
-    RETURNING o.state
+    SET (state, error_code, error_text, response) =
+            (SELECT ($7::text[])[n]::item_state, ($8::text[])[n], ($9::text[])[n], ($10::text[])[n]::jsonb
+             FROM array_position($6::integer[], i.seq) AS n),
+        attempt = i.attempt + 1, updated_at = clock_timestamp()
+    WHERE i.slot = $4::bigint AND i.job = $1 AND i.batch = $2 AND i.state = 'pending' AND i.seq = ANY ($6)
+      AND i.seq BETWEEN (SELECT min(seq) FROM unnest($6) AS seq) AND (SELECT max(seq) FROM unnest($6) AS seq)
+      AND EXISTS (SELECT FROM held)
+    RETURNING i.state
 ), tally AS (
     SELECT count(*) FILTER (WHERE state = 'succeeded') AS succeeded, count(*) FILTER (WHERE state = 'failed') AS failed
     FROM result

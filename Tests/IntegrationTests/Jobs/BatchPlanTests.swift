@@ -1,0 +1,152 @@
+// Goal: what patches or records one batch costs no more than the batch, whatever the planner knows: a day's partition
+// has no statistics when its first job runs, and none of a job that came after they were taken.
+// Method: EXPLAIN ANALYZE of the statements with custom and generic plans; no node of a plan may touch more rows than a
+// few times the batch. A loop over the job, or over the batch for each of its items, touches many times that.
+
+import JSON
+import JobModel
+import LeaseStore
+import Postgres
+import ServiceKit
+import StoreKit
+import Testing
+import TwinModel
+
+@testable import JobStore
+
+@Suite struct BatchPlanTests {
+    /// Of each job; the fleet is larger, so that reading all of it shows too.
+    private static let devices = 2000
+    private static let fleet = 20_000
+    private static let batchSize = devices / Limits.batchesSmallJob
+    /// Each node reads, writes or passes on each item of the batch at most so many times.
+    private static let touchesPerItem = 4
+
+    private static let kinds = ["force_custom_plan", "force_generic_plan"]
+
+    @Test func aBatchCostsNoMoreThanTheBatch() async throws {
+        try await JobWorld.run { world in
+            try await world.addDevices(Self.fleet) { ["part": .bool($0 < Self.devices)] }
+            try await world.startCoordinator()
+            // The first job finds an empty partition; the second one a partition whose statistics do not know it.
+            try await expectBoundedPlans("first", world)
+            let slot = try await world.query("SELECT slot AS n FROM jobs WHERE job_id = 'first'")
+            try await world.store.analyze(slot: Int64(slot))
+            try await expectBoundedPlans("second", world)
+        }
+    }
+
+    private func expectBoundedPlans(_ name: String, _ world: JobWorld) async throws {
+        let update: JSONObject = ["tags": ["a": 1], "properties": ["desired": ["b": 2]]]
+        _ = try await world.put(name, patch: update, condition: "tags.part = true")
+        _ = try await world.wait(for: name) { $0.statistics.devices == Self.devices }
+        let ids = try await world.store.readyBatches(after: nil, limit: Limits.batchesSmallJob)
+        #expect(ids.count == Limits.batchesSmallJob)
+        var batches = try await world.store.claim(ids, worker: WorkerID("planner"))
+        for kind in Self.kinds {
+            for etag in [nil, "AAAAAAAAAAA="] {
+                let batch = try take(&batches)
+                let (statement, parameters) = patch(TwinUpdate(stored: update), etag, batch)
+                try await expectBounded(statement, parameters, kind, world.pool, "\(name), \(kind), \(etag ?? "any")")
+            }
+            let batch = try take(&batches)
+            let (statement, parameters) = record(batch)
+            try await expectBounded(statement, parameters, kind, world.pool, "\(name), \(kind)")
+        }
+        // All that was written is there: of each kind one batch succeeded, one failed, one has answers.
+        let record = try #require(try await world.store.get(try JobID(name)))
+        #expect(record.statistics.succeeded == Int64(2 * 2 * Self.batchSize))
+        #expect(record.statistics.failed == Int64(2 * Self.batchSize))
+        _ = try await world.store.giveBack(batches.map { ($0.id, $0.fence) })
+        _ = try await world.store.cancel(try JobID(name), actor: "test", strict: false)
+        try await world.leases.wake(.coordinators)
+        _ = try await world.wait(for: name, until: \.state.isEnded)
+    }
+
+    private func take(_ batches: inout [ClaimedBatch]) throws -> ClaimedBatch {
+        let last = batches.popLast()
+        return try #require(last)
+    }
+
+    private func patch(_ update: TwinUpdate, _ etag: String?, _ batch: ClaimedBatch) -> (Statement, [Parameter]) {
+        let patch = JobStore.BatchPatch(update)
+        let parameters: [Parameter] =
+            key(batch) + [
+                .integer(batch.slot), .integer(batch.firstSeq), .integer(batch.lastSeq), 0, Parameter(etag),
+                .integer(Int64(TwinLimits.tagsSize)), .integer(Int64(TwinLimits.desiredSize)),
+            ]
+        return (patch.statement, parameters + patch.parameters)
+    }
+
+    private func record(_ batch: ClaimedBatch) -> (Statement, [Parameter]) {
+        let seqs = Array(batch.firstSeq...batch.lastSeq)
+        let nothing = [String?](repeating: nil, count: seqs.count)
+        let parameters: [Parameter] =
+            key(batch) + [
+                .integer(batch.slot), 0, .integerArray(seqs),
+                .textArray(seqs.map { _ in ItemState.succeeded.rawValue }), .textArray(nothing), .textArray(nothing),
+                .textArray(seqs.map { "{\"status\":200,\"payload\":\($0)}" }),
+            ]
+        return (Statements.recordResults, parameters)
+    }
+
+    private func key(_ batch: ClaimedBatch) -> [Parameter] {
+        [.integer(batch.id.job), .integer(Int64(batch.id.batch)), .integer(batch.fence.value)]
+    }
+
+    // MARK: Plans
+
+    /// Executes the statement as it is prepared on a connection, under a kind of plan, and looks at every node.
+    private func expectBounded(
+        _ statement: Statement, _ parameters: [Parameter], _ kind: String, _ pool: PostgresPool, _ comment: String
+    ) async throws {
+        let values = try parameters.map(literal).joined(separator: ", ")
+        let plan: JSONValue = try await pool.transaction { transaction in
+            for text in ["SET LOCAL plan_cache_mode = \(kind)", "PREPARE bounded AS \(statement.text)"] {
+                _ = try await transaction.run(Statement(name: "prepare", text: text, isPrepared: false))
+            }
+            let explain = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE bounded (\(values))"
+            let rows = try await transaction.run(Statement(name: "explain", text: explain, isPrepared: false))
+            _ = try await transaction.run(Statement(name: "forget", text: "DEALLOCATE bounded", isPrepared: false))
+            return try #require(rows.first).get("QUERY PLAN")
+        }
+        let root = try #require(plan.arrayValue?.first?.objectValue?["Plan"])
+        var writes = 0.0
+        for node in nodes(of: root) {
+            let loops = number(node, "Actual Loops")
+            let removed = number(node, "Rows Removed by Filter") + number(node, "Rows Removed by Join Filter")
+            let touched = (number(node, "Actual Rows") + removed) * loops
+            writes = max(writes, touched)
+            #expect(
+                touched <= Double(Self.touchesPerItem * Self.batchSize),
+                "\(statement.name), \(comment): \(touched) rows in \(JSONValue.object(node).text)")
+        }
+        #expect(writes >= Double(Self.batchSize), "the statement did nothing: \(comment)")
+    }
+
+    private func nodes(of plan: JSONValue) -> [JSONObject] {
+        guard let node = plan.objectValue else { return [] }
+        return [node] + (node["Plans"]?.arrayValue ?? []).flatMap { nodes(of: $0) }
+    }
+
+    private func number(_ node: JSONObject, _ name: String) -> Double {
+        node[name]?.doubleValue ?? 0
+    }
+
+    /// EXECUTE takes no parameters from outside.
+    private func literal(_ parameter: Parameter) throws -> String {
+        switch parameter {
+        case .null: return "NULL"
+        case .integer(let value): return "\(value)"
+        case .text(let text): return quoted(text)
+        case .json(let value): return quoted(value.text)
+        case .integerArray(let values):
+            return "ARRAY[\(values.map { $0.map(String.init) ?? "NULL" }.joined(separator: ","))]"
+        case .textArray(let values):
+            return "ARRAY[\(values.map { $0.map(quoted) ?? "NULL" }.joined(separator: ","))]"
+        default: throw StoreError(code: .fatal, effect: .none, operation: "literal", message: "\(parameter)")
+        }
+    }
+
+    private func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
+}
