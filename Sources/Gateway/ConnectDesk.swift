@@ -34,8 +34,8 @@ struct ConnectDesk: Sendable {
     let policies: PolicyCache
     let clock: any ServiceClock
     let log: Log
-    /// Called with devices whose route with a methods subscription has been published.
-    let becameReachable: @Sendable ([String]) async -> Void
+    /// Takes devices whose route with a methods subscription has been published.
+    let reachable: Batcher<String>
 
     /// Each device once.
     func decide(_ batch: [ConnectRequest]) async {
@@ -112,8 +112,8 @@ struct ConnectDesk: Sendable {
         // Before the CONNACK, so that a client that has it can be called.
         await routes.publish(entered)
         answer(verdicts)
-        let reachable = entered.filter { $0.flags.contains(.methods) }.map(\.deviceID)
-        if !reachable.isEmpty { await becameReachable(reachable) }
+        // Those that find no room are found by the leader's sweep.
+        for route in entered where route.flags.contains(.methods) { _ = reachable.submit(route.deviceID) }
     }
 
     private func answer(_ verdicts: [(ConnectRequest, ConnectVerdict)]) {

@@ -48,7 +48,8 @@ package final class Gateway: Sendable {
     private let owner: SessionStore.Owner
     private let listeners = Mutex<[Listener]>([])
 
-    /// `becameReachable` hears of devices whose route with a methods subscription has been published.
+    /// `becameReachable` hears of devices whose route with a methods subscription has been published; of too many at
+    /// once it may miss some.
     package init(
         _ configuration: GatewayConfiguration, parts: Parts, group: EventLoopGroup = .shared,
         desk: any GatewayDesk,
@@ -72,14 +73,18 @@ package final class Gateway: Sendable {
         let (limits, log, clock) = (configuration.limits, parts.log, parts.clock)
         let routes = RouteKeeper(
             store: parts.routes, gateway: configuration.id, table: table, random: parts.random, log: log)
+        // Apart from the CONNECTs, which must not wait for what is done about the devices.
+        let reachable = Batcher<String>(
+            lanes: 1, waitingLimit: limits.connectsWaiting, batchLimit: SessionStore.batchLimit, isDistinct: true,
+            key: { $0 }, body: becameReachable)
         let connects = ConnectDesk(
             store: parts.sessions, owner: owner, table: table, routes: routes,
             check: DeviceTokenCheck(hosts: configuration.hosts),
             policies: PolicyCache(clock: clock, load: parts.policies), clock: clock, log: log,
-            becameReachable: becameReachable)
+            reachable: reachable)
         let subscriptions = SubscriptionDesk(
             store: parts.sessions, owner: owner, table: table, routes: routes, log: log,
-            becameReachable: becameReachable)
+            reachable: reachable)
         let errors = TwinErrors(clock: clock, random: parts.random)
         let twins = TwinDesk(
             store: parts.sessions, reportedBytes: limits.reportedBytes, errors: errors, log: log,

@@ -29,7 +29,8 @@ struct SubscriptionDesk: Sendable {
     let table: SessionTable
     let routes: RouteKeeper
     let log: Log
-    let becameReachable: @Sendable ([String]) async -> Void
+    /// Takes devices whose route with a methods subscription has been published.
+    let reachable: Batcher<String>
 
     /// Each device once.
     func change(_ batch: [SubscriptionRequest]) async {
@@ -53,8 +54,8 @@ struct SubscriptionDesk: Sendable {
         let current = done.filter { table.setFlags($0.route) }
         await routes.publish(current.map(\.route))
         answer(done.map { ($0, $0.answer) })
-        let reachable = current.filter { $0.route.flags.contains(.methods) }.map(\.deviceID)
-        if !reachable.isEmpty { await becameReachable(reachable) }
+        // Those that find no room are found by the leader's sweep.
+        for route in current.map(\.route) where route.flags.contains(.methods) { _ = reachable.submit(route.deviceID) }
     }
 
     private func answer(_ answers: [(SubscriptionRequest, MQTTPacket?)]) {
