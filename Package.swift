@@ -181,7 +181,9 @@ let package = Package(
         tests("WorkerTests", ["Worker", "JobStore", "LeaseStore", "RouteStore", "JobModel", "ServiceKit"]),
         tests("JSONTests", ["JSON", "ServiceKit"]),
         tests("JobModelTests", ["JobModel", "JSON"]),
-        tests("GatewayTests", ["Gateway", "SessionStore", "TestKit", "MQTT", "RouteStore", "TwinModel", "ServiceKit", "JSON"]),
+        tests(
+            "GatewayTests",
+            ["Gateway", "SessionStore", "TestKit", "MQTT", "RouteStore", "TwinModel", "ServiceKit", "JSON"]),
         tests("MQTTTests", ["MQTT", "ServiceKit"]),
         tests("ServiceKitTests", ["ServiceKit"]),
         tests("RepositoryTests", []),
