@@ -12,7 +12,7 @@ package struct NotInTime: Error, CustomStringConvertible {
 
 /// Returns as soon as `condition` holds; throws NotInTime when it does not within the time.
 package func eventually(
-    _ what: String, within: Duration = .seconds(10), every: Duration = .milliseconds(10),
+    _ what: String, within: Duration = .seconds(30), every: Duration = .milliseconds(10),
     clock: any ServiceClock = SystemClock(), _ condition: () async throws -> Bool
 ) async throws {
     let deadline = clock.now + within
