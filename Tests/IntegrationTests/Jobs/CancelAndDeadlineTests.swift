@@ -96,7 +96,9 @@ import TwinModel
                 let done = try await world.wait(for: id, until: \.state.isEnded)
                 let patched = try await world.query("SELECT count(*) AS n FROM twins WHERE tags ->> 'r' = '\(round)'")
                 #expect(Int64(patched) == done.statistics.succeeded, "seed \(seed), round \(round)")
-                #expect(done.statistics.succeeded + done.statistics.cancelled == 3000, "seed \(seed), round \(round)")
+                // A cancel during the expansion ends with the chunks that are there.
+                let ended = done.statistics.succeeded + done.statistics.cancelled
+                #expect(ended == done.statistics.devices && ended <= 3000, "seed \(seed), round \(round)")
             }
         }
     }
