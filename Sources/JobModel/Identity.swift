@@ -24,6 +24,8 @@ package struct BatchID: Sendable, Hashable, CustomStringConvertible {
 package struct Fence: Sendable, Hashable, Comparable {
     package let value: Int64
     package init(_ value: Int64) { self.value = value }
+    /// Of a batch that nobody has claimed before.
+    package var isFirst: Bool { value <= 1 }
     package static func < (left: Fence, right: Fence) -> Bool { left.value < right.value }
 }
 
@@ -49,14 +51,12 @@ package struct ClaimedBatch: Sendable, Hashable {
     package let firstSeq: Int64
     package let lastSeq: Int64
     package let open: Int64
-    /// An earlier holder handed calls to gateways, or was about to.
-    package let hasDispatches: Bool
     /// To the job's deadline, when the batch was claimed.
     package let timeLeft: Duration
 
     package init(
         id: BatchID, fence: Fence, slot: Int64, firstSeq: Int64, lastSeq: Int64, open: Int64,
-        hasDispatches: Bool = false, timeLeft: Duration = .zero
+        timeLeft: Duration = .zero
     ) {
         self.id = id
         self.fence = fence
@@ -64,7 +64,6 @@ package struct ClaimedBatch: Sendable, Hashable {
         self.firstSeq = firstSeq
         self.lastSeq = lastSeq
         self.open = open
-        self.hasDispatches = hasDispatches
         self.timeLeft = timeLeft
     }
 }

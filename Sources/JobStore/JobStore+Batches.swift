@@ -27,7 +27,6 @@ extension JobStore {
                     id: BatchID(job: try row.get("job"), batch: try row.get("batch")),
                     fence: Fence(try row.get("fence")), slot: try row.get("slot"),
                     firstSeq: try row.get("first_seq"), lastSeq: try row.get("last_seq"), open: try row.get("open"),
-                    hasDispatches: try row.get("has_dispatches"),
                     timeLeft: .milliseconds(try row.get("time_left") as Int64)))
         }
         return claimed

@@ -66,7 +66,8 @@ struct MethodExecutor: Sendable {
 
     private func initialState(_ batch: ClaimedBatch, _ call: MethodCall) async throws -> MethodBatchState {
         let items = try await store.openItems(of: batch)
-        let dispatches = batch.hasDispatches ? try await store.dispatches(before: batch) : []
+        // A statement behind the claim: the claim itself may not see what the last holder committed before it.
+        let dispatches = batch.fence.isFirst ? [] : try await store.dispatches(before: batch)
         if !dispatches.isEmpty {
             metrics.count("muster_batches_taken_over_total", "Method batches with dispatches of an earlier holder")
             log.info(

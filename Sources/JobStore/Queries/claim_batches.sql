@@ -10,5 +10,4 @@ JOIN jobs j ON j.job = w.job
 WHERE b.job = w.job AND b.batch = w.batch AND b.state = 'ready'
   AND j.state = 'running' AND j.expired_at IS NULL AND j.deadline > clock_timestamp()
 RETURNING b.job, b.batch, b.fence, b.first_seq, b.last_seq, b.open, j.slot,
-          EXISTS (SELECT FROM dispatches d WHERE d.job = b.job AND d.batch = b.batch) AS has_dispatches,
           (extract(epoch FROM j.deadline - clock_timestamp()) * 1000)::bigint AS time_left

@@ -4,6 +4,7 @@ import JSON
 import JobModel
 import JobStore
 import LeaseStore
+import Postgres
 import Redis
 import RouteStore
 import ServiceKit
@@ -157,6 +158,54 @@ import Testing
             let job = try await world.wait(for: "m") { $0.state == .completed }
             #expect(job.statistics == JobStatistics(devices: 1, succeeded: 1))
             #expect(old.calls.isEmpty && new.calls == [Self.device: 1])
+            await old.die()
+            await new.die()
+        }
+    }
+
+    @Test func aClaimThatWaitedSeesWhatWasDispatchedMeanwhile() async throws {
+        try await JobWorld.run { world in
+            try await world.addDevices(1) { _ in [:] }
+            let old = DeviceDouble("g", world) { _, _ in .answers(status: 200, payload: "1") }
+            let new = DeviceDouble("h", world) { _, _ in .answers(status: 200, payload: "2") }
+            try await old.start()
+            try await new.start()
+            try await old.connect([Self.device])
+            try await world.startCoordinator()
+            try await put(world, "m")
+            try await eventually("a batch", within: JobWorld.patience) {
+                try await world.query("SELECT count(*)::int AS n FROM work_batches") == 1
+            }
+            let job = Int64(try await world.query("SELECT job::int AS n FROM jobs"))
+            // Another worker claims, dispatches, calls the device and gives the batch back, all while the claim of the
+            // one under test waits for the batch's row and looks at the world from before.
+            try await world.pool.transaction { transaction in
+                try await transaction.runScript("UPDATE work_batches SET fence = fence + 2")
+                try await world.startWorker()
+                try await eventually("a claim that waits", within: JobWorld.patience) {
+                    try await world.query(
+                        """
+                        SELECT count(*)::int AS n FROM pg_stat_activity
+                        WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE work_batches%'
+                        """) == 1
+                }
+                let (_, redisTime) = try await world.routes.find([Self.device])
+                let part = CallPart(
+                    job: job, batch: 0, fence: 1, number: 1, sendBefore: redisTime + 5000,
+                    responseMilliseconds: 60_000, replyTo: "other", method: "m", payload: "null",
+                    items: [.init(seq: 0, attempt: 0, deviceID: Self.device)])
+                #expect(try await world.routes.send(.calls(part), to: old.id))
+                try await eventually("the call", within: JobWorld.patience) { old.calls[Self.device] == 1 }
+                try await transaction.runScript(
+                    """
+                    INSERT INTO dispatches (job, batch, fence, gateway, incarnation, seqs, send_before, response_ms)
+                    VALUES (\(job), 0, 1, '\(old.id.name)', '\(old.id.incarnation)', '{0}', \(redisTime + 5000), 60000)
+                    """)
+                try await new.connect([Self.device], session: 2)
+            }
+            let record = try await world.wait(for: "m") { $0.state == .completed }
+            #expect(record.statistics == JobStatistics(devices: 1, succeeded: 1))
+            #expect(old.calls == [Self.device: 1] && new.calls.isEmpty)
             await old.die()
             await new.die()
         }
