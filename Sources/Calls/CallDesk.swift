@@ -19,9 +19,9 @@ package struct OutgoingCall: Sendable {
 
 /// What the calls are to the sessions.
 package protocol CallDesk: Sendable {
-    /// Asked on the event loop immediately before the bytes are written. False: write nothing, and nothing more is to be
+    /// Asked on the event loop immediately before the bytes are written to the session. False: write nothing, and nothing more is to be
     /// done.
-    func mayWrite(_ rid: UInt64) -> Bool
+    func mayWrite(_ rid: UInt64, session: Int64) -> Bool
     /// There is no open session here that has subscribed to methods.
     func undeliverable(_ rids: [UInt64])
     func answered(_ rid: UInt64, deviceID: String, status: Int32, payload: [UInt8])

@@ -86,8 +86,8 @@ package final class GatewayCalls: CallDesk {
 
     // MARK: Sessions
 
-    package func mayWrite(_ rid: UInt64) -> Bool {
-        guard let (isAllowed, notice) = withLedger({ $0.mayWrite(rid, at: $1) }) else { return false }
+    package func mayWrite(_ rid: UInt64, session: Int64) -> Bool {
+        guard let (isAllowed, notice) = withLedger({ $0.mayWrite(rid, session: session, at: $1) }) else { return false }
         if let notice {
             count("calls_refused_late", 1)
             tell([notice])
@@ -109,7 +109,7 @@ package final class GatewayCalls: CallDesk {
     }
 
     package func sessionClosed(deviceID: String, session: Int64) {
-        tell(withLedger { ledger, _ in ledger.dropped(deviceID: deviceID) } ?? [])
+        tell(withLedger { ledger, _ in ledger.dropped(deviceID: deviceID, session: session) } ?? [])
     }
 
     /// An empty payload is null; anything else must be JSON.
@@ -184,21 +184,26 @@ package final class GatewayCalls: CallDesk {
         }
     }
 
-    /// One message for each batch and fence, cut at a number of outcomes and of payload bytes.
+    /// One message for each part or inquiry, cut at a number of outcomes and of payload bytes.
     static func parts(of notices: [InvocationLedger.Notice], gateway: String) -> [AnswerPart] {
         struct Key: Hashable {
             let job: Int64
             let batch: Int64
             let fence: Int64
+            let number: Int64
         }
-        let groups = Dictionary(grouping: notices) { Key(job: $0.job, batch: $0.batch, fence: $0.fence) }
+        let groups = Dictionary(grouping: notices) {
+            Key(job: $0.job, batch: $0.batch, fence: $0.fence, number: $0.number)
+        }
         var parts: [AnswerPart] = []
         for (key, group) in groups {
             var items: [AnswerPart.Item] = []
             var bytes = 0
             func close() {
                 parts.append(
-                    AnswerPart(job: key.job, batch: key.batch, fence: key.fence, gateway: gateway, items: items))
+                    AnswerPart(
+                        job: key.job, batch: key.batch, fence: key.fence, number: key.number, gateway: gateway,
+                        items: items))
                 items = []
                 bytes = 0
             }

@@ -39,6 +39,8 @@ package struct InvocationLedger: Sendable {
         package let job: Int64
         package let batch: Int64
         package let fence: Int64
+        /// Of the part that is answered; 0 for an inquiry.
+        package let number: Int64
         package let item: AnswerPart.Item
     }
 
@@ -49,7 +51,7 @@ package struct InvocationLedger: Sendable {
 
     fileprivate enum Progress {
         case queued
-        case sent(until: Instant)
+        case sent(until: Instant, session: Int64)
         case ended(CallOutcome)
     }
 
@@ -62,6 +64,7 @@ package struct InvocationLedger: Sendable {
         var replyTo: String
         var batch: Int64
         var fence: Int64
+        var number: Int64
         var rememberUntil: Int64
     }
 
@@ -77,6 +80,8 @@ package struct InvocationLedger: Sendable {
     private var batches: [BatchKey: Highest] = [:]
     private var byDevice: [String: Set<UInt64>] = [:]
     private var nextRID: UInt64 = 1
+    /// The latest `rememberUntil` of all that was forgotten. Redis' clock can step back behind it.
+    private var forgottenUpTo = Int64.min
 
     package init(limits: Limits = Limits()) { self.limits = limits }
 
@@ -95,7 +100,7 @@ package struct InvocationLedger: Sendable {
 
     package mutating func accept(_ part: CallPart, at time: GatewayTime) -> Acceptance {
         var acceptance = Acceptance()
-        let rememberUntil = part.sendBefore + part.responseMilliseconds + limits.memoryMilliseconds
+        let remembered = part.sendBefore + part.responseMilliseconds + limits.memoryMilliseconds
         if part.job != 0 {
             let key = BatchKey(job: part.job, batch: part.batch)
             if let highest = batches[key], (part.fence, part.number) <= (highest.fence, highest.number) {
@@ -104,23 +109,27 @@ package struct InvocationLedger: Sendable {
             }
             batches[key] = Highest(
                 fence: part.fence, number: part.number,
-                rememberUntil: max(rememberUntil, batches[key]?.rememberUntil ?? 0))
+                rememberUntil: max(remembered, batches[key]?.rememberUntil ?? 0))
         }
         for item in part.items {
+            var rememberUntil = remembered
             let id = InvocationID(job: part.job, seq: item.seq, attempt: item.attempt)
             func end(_ outcome: CallOutcome) {
                 acceptance.notices.append(
                     Notice(
                         replyTo: part.replyTo, job: part.job, batch: part.batch, fence: part.fence,
-                        item: .init(seq: item.seq, outcome: outcome)))
+                        number: part.number, item: .init(seq: item.seq, outcome: outcome)))
             }
-            if let known = entries[id], !known.isUnsent {
-                // Sent once already: its outcome goes to who asked last.
-                entries[id]?.replyTo = part.replyTo
-                entries[id]?.batch = part.batch
-                entries[id]?.fence = part.fence
-                end(known.outcome)
-                continue
+            if let known = entries[id] {
+                rememberUntil = max(rememberUntil, known.rememberUntil)
+                // Sent once already: its outcome goes to who asked last. A call outside jobs is sent under an id of its
+                // own each time, so one that is known comes from an old Redis.
+                if !known.isUnsent || part.job == 0 {
+                    entries[id]?.redirect(to: part.replyTo, part.batch, part.fence, number: part.number)
+                    entries[id]?.rememberUntil = rememberUntil
+                    end(known.outcome)
+                    continue
+                }
             }
             guard time.redisMilliseconds < part.sendBefore else {
                 end(.tooLate)
@@ -137,7 +146,7 @@ package struct InvocationLedger: Sendable {
             entries[id] = Entry(
                 progress: .queued, deviceID: item.deviceID, rid: rid, sendBefore: part.sendBefore,
                 responseMilliseconds: part.responseMilliseconds, replyTo: part.replyTo, batch: part.batch,
-                fence: part.fence, rememberUntil: rememberUntil)
+                fence: part.fence, number: part.number, rememberUntil: rememberUntil)
             rids[rid] = id
             byDevice[item.deviceID, default: []].insert(rid)
             acceptance.calls.append((rid, item.deviceID))
@@ -145,11 +154,14 @@ package struct InvocationLedger: Sendable {
         return acceptance
     }
 
-    /// Whether the call may be written now; if so it counts as sent.
-    package mutating func mayWrite(_ rid: UInt64, at time: GatewayTime) -> (isAllowed: Bool, notice: Notice?) {
+    /// Whether the call may be written to the session now; if so it counts as sent.
+    package mutating func mayWrite(
+        _ rid: UInt64, session: Int64, at time: GatewayTime
+    ) -> (isAllowed: Bool, notice: Notice?) {
         guard let id = rids[rid], let entry = entries[id], case .queued = entry.progress else { return (false, nil) }
         guard time.redisMilliseconds < entry.sendBefore else { return (false, end(id, .tooLate)) }
-        entries[id]?.progress = .sent(until: time.now + .milliseconds(entry.responseMilliseconds))
+        entries[id]?.progress = .sent(
+            until: time.now + .milliseconds(entry.responseMilliseconds), session: session)
         return (true, nil)
     }
 
@@ -167,10 +179,12 @@ package struct InvocationLedger: Sendable {
         return end(id, outcome)
     }
 
-    /// The device's connection ended: what was sent over it is lost.
-    package mutating func dropped(deviceID: String) -> [Notice] {
+    /// The device's session ended: what was sent over it, or an older one, is lost. A newer one may be open already.
+    package mutating func dropped(deviceID: String, session ended: Int64) -> [Notice] {
         (byDevice[deviceID] ?? []).compactMap { rid in
-            guard let id = rids[rid], let entry = entries[id], case .sent = entry.progress else { return nil }
+            guard let id = rids[rid], let entry = entries[id], case .sent(_, let session) = entry.progress,
+                session <= ended
+            else { return nil }
             return end(id, .dropped)
         }
     }
@@ -185,14 +199,16 @@ package struct InvocationLedger: Sendable {
             case .queued:
                 // Never written: the session's loop is stalled, or the session vanished between two looks.
                 if time.redisMilliseconds >= entry.sendBefore, let notice = end(id, .tooLate) { notices.append(notice) }
-            case .sent(let until):
+            case .sent(let until, _):
                 if until <= time.now, let notice = end(id, .timedOut) { notices.append(notice) }
             case .ended:
                 if entry.rememberUntil < time.redisMilliseconds { forgotten.append(id) }
             }
         }
         for id in forgotten {
-            if let entry = entries.removeValue(forKey: id) { rids[entry.rid] = nil }
+            guard let entry = entries.removeValue(forKey: id) else { continue }
+            rids[entry.rid] = nil
+            forgottenUpTo = max(forgottenUpTo, entry.rememberUntil)
         }
         batches = batches.filter { $0.value.rememberUntil >= time.redisMilliseconds }
         return notices
@@ -211,9 +227,7 @@ package struct InvocationLedger: Sendable {
             let id = InvocationID(job: inquiry.job, seq: item.seq, attempt: item.attempt)
             var outcome: CallOutcome
             if let entry = entries[id] {
-                entries[id]?.replyTo = inquiry.replyTo
-                entries[id]?.batch = inquiry.batch
-                entries[id]?.fence = inquiry.fence
+                entries[id]?.redirect(to: inquiry.replyTo, inquiry.batch, inquiry.fence, number: 0)
                 if case .queued = entry.progress {
                     _ = end(id, .neverSent)
                     outcome = .neverSent
@@ -222,11 +236,13 @@ package struct InvocationLedger: Sendable {
                     if outcome.isUnsent { outcome = .neverSent }
                 }
             } else {
-                outcome = item.rememberedUntil < time.redisMilliseconds ? .forgotten : .neverSent
+                let mayBeForgotten =
+                    item.rememberedUntil < time.redisMilliseconds || item.rememberedUntil <= forgottenUpTo
+                outcome = mayBeForgotten ? .forgotten : .neverSent
             }
             notices.append(
                 Notice(
-                    replyTo: inquiry.replyTo, job: inquiry.job, batch: inquiry.batch, fence: inquiry.fence,
+                    replyTo: inquiry.replyTo, job: inquiry.job, batch: inquiry.batch, fence: inquiry.fence, number: 0,
                     item: .init(seq: item.seq, outcome: outcome)))
         }
         // The tombstone: parts of earlier holders, wherever they linger, are below this. The asker's own first part is
@@ -242,12 +258,20 @@ package struct InvocationLedger: Sendable {
         byDevice[entry.deviceID]?.remove(entry.rid)
         if byDevice[entry.deviceID]?.isEmpty == true { byDevice[entry.deviceID] = nil }
         return Notice(
-            replyTo: entry.replyTo, job: id.job, batch: entry.batch, fence: entry.fence,
+            replyTo: entry.replyTo, job: id.job, batch: entry.batch, fence: entry.fence, number: entry.number,
             item: .init(seq: id.seq, outcome: outcome))
     }
 }
 
 extension InvocationLedger.Entry {
+    /// Whatever comes is for who asked last.
+    fileprivate mutating func redirect(to address: String, _ batch: Int64, _ fence: Int64, number: Int64) {
+        replyTo = address
+        self.batch = batch
+        self.fence = fence
+        self.number = number
+    }
+
     fileprivate var isUnsent: Bool {
         if case .ended(let outcome) = progress { outcome.isUnsent } else { false }
     }

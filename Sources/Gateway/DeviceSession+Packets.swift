@@ -118,7 +118,7 @@ extension DeviceSession {
         guard mode == .open, subscriptions.contains(SubscriptionSet(.methods)) else {
             return context.desk.undeliverable([call.rid])
         }
-        guard context.desk.mayWrite(call.rid) else { return }
+        guard context.desk.mayWrite(call.rid, session: session) else { return }
         context.counters.countCall()
         write(.publish(MQTTPublish(topic: call.topic, payload: call.payload)))
     }

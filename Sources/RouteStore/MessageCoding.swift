@@ -103,14 +103,14 @@ extension DesiredPart {
 extension AnswerPart {
     package var text: String {
         JSONValue.array([
-            .integer(job), .integer(batch), .integer(fence), .string(gateway),
+            .integer(job), .integer(batch), .integer(fence), .integer(number), .string(gateway),
             .array(items.map { .array([.integer($0.seq)] + $0.outcome.elements) }),
         ]).text
     }
 
     package init?(_ text: String) {
-        guard let value = JSONValue(message: text)?.arrayValue, value.count == 5, let numbers = value[0...2].integers,
-            let gateway = value[3].stringValue, let list = value[4].arrayValue
+        guard let value = JSONValue(message: text)?.arrayValue, value.count == 6, let numbers = value[0...3].integers,
+            let gateway = value[4].stringValue, let list = value[5].arrayValue
         else { return nil }
         var items: [Item] = []
         items.reserveCapacity(list.count)
@@ -120,7 +120,8 @@ extension AnswerPart {
             else { return nil }
             items.append(Item(seq: seq, outcome: outcome))
         }
-        self.init(job: numbers[0], batch: numbers[1], fence: numbers[2], gateway: gateway, items: items)
+        self.init(
+            job: numbers[0], batch: numbers[1], fence: numbers[2], number: numbers[3], gateway: gateway, items: items)
     }
 }
 

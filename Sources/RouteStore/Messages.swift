@@ -155,14 +155,18 @@ package struct AnswerPart: Sendable, Hashable {
     package let job: Int64
     package let batch: Int64
     package let fence: Int64
+    /// Of the part that this answers, 0 for an inquiry: an answer that comes twice or late says nothing about a part
+    /// that was handed over after it.
+    package let number: Int64
     /// The gateway that answers.
     package let gateway: String
     package let items: [Item]
 
-    package init(job: Int64, batch: Int64, fence: Int64, gateway: String, items: [Item]) {
+    package init(job: Int64, batch: Int64, fence: Int64, number: Int64, gateway: String, items: [Item]) {
         self.job = job
         self.batch = batch
         self.fence = fence
+        self.number = number
         self.gateway = gateway
         self.items = items
     }

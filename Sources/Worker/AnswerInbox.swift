@@ -15,7 +15,12 @@ package final class AnswerInbox: Sendable {
     private let random: any RandomSource
     private let log: Log
     private let metrics: Metrics
-    private let mailboxes = Mutex<[BatchID: Mailbox]>([:])
+    /// By claim: what comes under another fence was said to another holder, perhaps to this worker in an earlier claim.
+    private struct Claim: Hashable {
+        let batch: BatchID
+        let fence: Int64
+    }
+    private let mailboxes = Mutex<[Claim: Mailbox]>([:])
 
     package init(
         address: String, routes: RouteStore, clock: any ServiceClock, random: any RandomSource, log: Log,
@@ -31,12 +36,12 @@ package final class AnswerInbox: Sendable {
 
     package func open(_ batch: ClaimedBatch) -> Mailbox {
         let mailbox = Mailbox(clock: clock)
-        mailboxes.withLock { $0[batch.id] = mailbox }
+        mailboxes.withLock { $0[Claim(batch: batch.id, fence: batch.fence.value)] = mailbox }
         return mailbox
     }
 
     package func close(_ batch: ClaimedBatch) {
-        mailboxes.withLock { $0[batch.id] = nil }
+        mailboxes.withLock { $0[Claim(batch: batch.id, fence: batch.fence.value)] = nil }
     }
 
     /// Receives until the task is cancelled.
@@ -60,7 +65,8 @@ package final class AnswerInbox: Sendable {
 
     private func deliver(_ answer: AnswerPart) {
         guard let batch = Int32(exactly: answer.batch) else { return }
-        let mailbox = mailboxes.withLock { $0[BatchID(job: answer.job, batch: batch)] }
+        let claim = Claim(batch: BatchID(job: answer.job, batch: batch), fence: answer.fence)
+        let mailbox = mailboxes.withLock { $0[claim] }
         guard let mailbox else {
             return metrics.count(
                 "muster_answers_unclaimed_total", "Answers to batches that this worker no longer holds")

@@ -16,7 +16,8 @@ package import ServiceKit
 package struct MethodBatchState: Sendable {
     private enum Progress: Sendable {
         case toSend(notBefore: Instant, tries: Int)
-        case awaiting(gateway: String, until: Instant, tries: Int)
+        /// `number`: of the part that was handed over; nil when the gateway said that an earlier holder's call is in flight.
+        case awaiting(gateway: String, number: Int64?, until: Instant, tries: Int)
         /// Gateways that have not answered yet.
         case asking(Set<String>, mayBeSent: Bool)
         case ended
@@ -92,7 +93,7 @@ package struct MethodBatchState: Sendable {
     /// Gateways whose word is awaited.
     package var awaitedGateways: Set<String> {
         var gateways: Set<String> = []
-        for case .awaiting(let gateway, _, _) in progress.values { gateways.insert(gateway) }
+        for case .awaiting(let gateway, _, _, _) in progress.values { gateways.insert(gateway) }
         for case .asking(let asked, _) in progress.values { gateways.formUnion(asked) }
         return gateways
     }
@@ -106,7 +107,7 @@ package struct MethodBatchState: Sendable {
     /// A gateway's word is overdue: it was lost on the way, and an inquiry under a higher fence must find out.
     package func isOverdue(now: Instant) -> Bool {
         progress.values.contains {
-            if case .awaiting(_, let until, _) = $0 { until <= now } else { false }
+            if case .awaiting(_, _, let until, _) = $0 { until <= now } else { false }
         }
     }
 
@@ -123,7 +124,7 @@ package struct MethodBatchState: Sendable {
             let moment: Instant
             switch state {
             case .toSend(let notBefore, _): moment = notBefore
-            case .awaiting(_, let until, _): moment = until
+            case .awaiting(_, _, let until, _): moment = until
             case .asking, .ended, .unreachable: continue
             }
             next = next.map { min($0, moment) } ?? moment
@@ -135,13 +136,14 @@ package struct MethodBatchState: Sendable {
 
     // MARK: What happened
 
-    package mutating func handedOver(_ seqs: [Int64], to gateway: String, now: Instant) {
+    package mutating func handedOver(_ seqs: [Int64], to gateway: String, number: Int64, now: Instant) {
         for seq in seqs {
             guard case .toSend(_, let tries)? = progress[seq] else { continue }
-            progress[seq] = .awaiting(
-                gateway: gateway, until: now + Limits.sendWindow + response + Limits.answerSlack, tries: tries)
+            progress[seq] = .awaiting(gateway: gateway, number: number, until: overdue(now), tries: tries)
         }
     }
+
+    private func overdue(_ now: Instant) -> Instant { now + Limits.sendWindow + response + Limits.answerSlack }
 
     /// Nothing was handed over (too late, or a full inbox): to be tried again a moment later.
     package mutating func postponed(_ seqs: [Int64], now: Instant) {
@@ -168,17 +170,20 @@ package struct MethodBatchState: Sendable {
     package mutating func answer(_ part: AnswerPart, now: Instant) {
         for item in part.items {
             switch progress[item.seq] {
-            case .awaiting(let gateway, _, let tries)? where gateway == part.gateway:
-                answered(item, gateway: gateway, tries: tries, now: now)
-            case .asking(var gateways, let mayBeSent)? where gateways.contains(part.gateway):
-                if item.outcome.isUnsent {
-                    gateways.remove(part.gateway)
-                    progress[item.seq] = .asking(gateways, mayBeSent: mayBeSent)
-                } else if item.outcome == .forgotten {
-                    gateways.remove(part.gateway)
-                    progress[item.seq] = .asking(gateways, mayBeSent: true)
-                } else {
-                    answered(item, gateway: part.gateway, tries: 0, now: now)
+            case .awaiting(let gateway, let number, _, let tries)? where gateway == part.gateway:
+                answered(item, gateway: gateway, awaited: number, by: part.number, tries: tries, now: now)
+            case .asking(let gateways, let mayBeSent)? where gateways.contains(part.gateway):
+                let others = gateways.subtracting([part.gateway])
+                switch item.outcome {
+                case .notConnected, .tooLate, .tooManyInFlight, .neverSent:
+                    progress[item.seq] = .asking(others, mayBeSent: mayBeSent)
+                case .forgotten:
+                    progress[item.seq] = .asking(others, mayBeSent: true)
+                case .inFlight:
+                    progress[item.seq] = .awaiting(
+                        gateway: part.gateway, number: nil, until: overdue(now), tries: 0)
+                case .answered, .timedOut, .dropped, .invalidAnswer:
+                    end(item.seq, item.outcome, now: now)
                 }
                 settle(item.seq, now: now)
             case .awaiting, .asking, .toSend, .ended, .unreachable, nil:
@@ -191,7 +196,7 @@ package struct MethodBatchState: Sendable {
     package mutating func lost(gateways gone: Set<String>, now: Instant) {
         for (seq, state) in progress {
             switch state {
-            case .awaiting(let gateway, _, _) where gone.contains(gateway):
+            case .awaiting(let gateway, _, _, _) where gone.contains(gateway):
                 end(seq, .forgotten, now: now)
             case .asking(let gateways, _) where !gateways.isDisjoint(with: gone):
                 progress[seq] = .asking(gateways.subtracting(gone), mayBeSent: true)
@@ -202,17 +207,26 @@ package struct MethodBatchState: Sendable {
         }
     }
 
-    private mutating func answered(_ item: AnswerPart.Item, gateway: String, tries: Int, now: Instant) {
+    /// A final outcome counts whichever message it answers: an invocation is sent once. Everything else counts only as
+    /// the answer to the part that is awaited: an answer can come twice and late, and what an earlier part did not send
+    /// this one may have sent.
+    private mutating func answered(
+        _ item: AnswerPart.Item, gateway: String, awaited: Int64?, by number: Int64, tries: Int, now: Instant
+    ) {
         switch item.outcome {
-        case .inFlight:
-            progress[item.seq] = .awaiting(
-                gateway: gateway, until: now + Limits.sendWindow + response + Limits.answerSlack, tries: tries)
-        case .notConnected, .tooLate, .tooManyInFlight, .neverSent:
+        case .answered, .timedOut, .dropped, .invalidAnswer:
+            end(item.seq, item.outcome, now: now)
+        case .inFlight where awaited == nil || awaited == number:
+            progress[item.seq] = .awaiting(gateway: gateway, number: awaited, until: overdue(now), tries: tries)
+        case .forgotten where awaited == nil || awaited == number:
+            end(item.seq, item.outcome, now: now)
+        case .notConnected where awaited == number, .tooLate where awaited == number,
+            .tooManyInFlight where awaited == number, .neverSent where awaited == number:
             progress[item.seq] =
                 tries < Limits.routeRetries
                 ? .toSend(notBefore: now + Limits.routeRetryDelay, tries: tries + 1) : .unreachable
-        case .answered, .timedOut, .dropped, .invalidAnswer, .forgotten:
-            end(item.seq, item.outcome, now: now)
+        case .inFlight, .forgotten, .notConnected, .tooLate, .tooManyInFlight, .neverSent:
+            return
         }
     }
 

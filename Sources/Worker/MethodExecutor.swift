@@ -201,7 +201,7 @@ struct MethodExecutor: Sendable {
             // whoever holds it next asks the gateway.
             switch try await executor.routes.push(part, to: gateway, batch: batch.id, worker: executor.worker) {
             case .pushed:
-                state.handedOver(seqs, to: gateway.text, now: executor.clock.now)
+                state.handedOver(seqs, to: gateway.text, number: partNumber, now: executor.clock.now)
             case .late, .full:
                 executor.metrics.count("muster_parts_postponed_total", "Parts that came too late or met a full inbox")
                 state.postponed(seqs, now: executor.clock.now)

@@ -36,7 +36,7 @@ import Testing
             .notConnected, .tooLate, .tooManyInFlight, .neverSent,
         ]
         let part = AnswerPart(
-            job: 1, batch: 2, fence: 3, gateway: "g~1", items: outcomes.map { .init(seq: 9, outcome: $0) })
+            job: 1, batch: 2, fence: 3, number: 4, gateway: "g~1", items: outcomes.map { .init(seq: 9, outcome: $0) })
         #expect(AnswerPart(part.text) == part)
     }
 

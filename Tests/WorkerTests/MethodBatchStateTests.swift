@@ -16,9 +16,11 @@ private func dispatch(_ gateway: String, _ seqs: [Int64], isAlive: Bool = true) 
         isGatewayAlive: isAlive)
 }
 
-private func answer(_ gateway: String, _ outcomes: [(Int64, CallOutcome)]) -> AnswerPart {
+/// `number` 0 answers an inquiry.
+private func answer(_ gateway: String, _ number: Int64, _ outcomes: [(Int64, CallOutcome)]) -> AnswerPart {
     AnswerPart(
-        job: 1, batch: 0, fence: 1, gateway: "\(gateway)~1", items: outcomes.map { .init(seq: $0.0, outcome: $0.1) })
+        job: 1, batch: 0, fence: 1, number: number, gateway: "\(gateway)~1",
+        items: outcomes.map { .init(seq: $0.0, outcome: $0.1) })
 }
 
 private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
@@ -29,10 +31,10 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
     @Test func aFreshBatchIsSentAndRecorded() {
         var state = state()
         #expect(state.due(now: at(0)).map(\.seq) == [0, 1, 2])
-        state.handedOver([0, 1, 2], to: "g~1", now: at(0))
+        state.handedOver([0, 1, 2], to: "g~1", number: 1, now: at(0))
         #expect(state.due(now: at(0)).isEmpty && !state.isQuiet)
         state.answer(
-            answer("g", [(0, .answered(status: 200, payload: "{}")), (1, .timedOut), (2, .dropped)]), now: at(5))
+            answer("g", 1, [(0, .answered(status: 200, payload: "{}")), (1, .timedOut), (2, .dropped)]), now: at(5))
         #expect(state.isQuiet && state.shouldRecord(now: at(5)))
         let results = state.takeResults()
         #expect(results.map(\.error) == [nil, .gatewayTimeout, .deviceNotOnline])
@@ -42,18 +44,20 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
 
     @Test func theWordOfAnotherGatewayCountsForNothing() {
         var state = state()
-        state.handedOver([0], to: "g~1", now: at(0))
-        state.answer(answer("h", [(0, .timedOut)]), now: at(1))
+        state.handedOver([0], to: "g~1", number: 1, now: at(0))
+        state.answer(answer("h", 1, [(0, .timedOut)]), now: at(1))
         #expect(state.results.isEmpty)
     }
 
     @Test func unsentIsTriedAgainAndParkedAtLast() {
         var state = state()
         var now: Int64 = 0
+        var number: Int64 = 0
         for _ in 0...Limits.routeRetries {
             #expect(state.due(now: at(now)).contains { $0.seq == 0 })
-            state.handedOver([0], to: "g~1", now: at(now))
-            state.answer(answer("g", [(0, .notConnected)]), now: at(now))
+            number += 1
+            state.handedOver([0], to: "g~1", number: number, now: at(now))
+            state.answer(answer("g", number, [(0, .notConnected)]), now: at(now))
             now += Limits.routeRetryDelay.milliseconds
         }
         #expect(state.unreachable == [0])
@@ -67,9 +71,9 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
         let inquiries = state.inquiries(batch: batch, replyTo: "w")
         #expect(inquiries.keys.sorted() == ["g~1", "h~1"])
         #expect(inquiries["g~1"]?.items.map(\.seq).sorted() == [0, 1] && inquiries["g~1"]?.fence == 4)
-        state.answer(answer("g", [(0, .neverSent), (1, .neverSent)]), now: at(1))
+        state.answer(answer("g", 0, [(0, .neverSent), (1, .neverSent)]), now: at(1))
         #expect(state.due(now: at(1)).map(\.seq) == [0, 2], "1 was dispatched to h as well")
-        state.answer(answer("h", [(1, .answered(status: 1, payload: "2"))]), now: at(2))
+        state.answer(answer("h", 0, [(1, .answered(status: 1, payload: "2"))]), now: at(2))
         #expect(state.takeResults().map(\.seq) == [1])
     }
 
@@ -78,7 +82,7 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
         #expect(state.takeResults().map(\.error) == [.outcomeUnknown], "nobody is left to be asked")
         state.lost(gateways: ["h~1"], now: at(1))
         #expect(state.takeResults().map(\.error) == [.outcomeUnknown])
-        state.handedOver([2], to: "i~1", now: at(1))
+        state.handedOver([2], to: "i~1", number: 1, now: at(1))
         state.lost(gateways: ["i~1"], now: at(2))
         #expect(state.takeResults().map(\.seq) == [2])
     }
@@ -86,28 +90,60 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
     @Test func aGoneGatewayDoesNotHideAnAnswer() {
         var state = state([dispatch("g", [0], isAlive: false), dispatch("h", [0])])
         #expect(state.results.isEmpty)
-        state.answer(answer("h", [(0, .answered(status: 200, payload: "null"))]), now: at(1))
+        state.answer(answer("h", 0, [(0, .answered(status: 200, payload: "null"))]), now: at(1))
         #expect(state.takeResults().map(\.error) == [nil])
     }
 
     @Test func neverSentHereAndGoneThereIsUnknown() {
         var state = state([dispatch("g", [0], isAlive: false), dispatch("h", [0])])
-        state.answer(answer("h", [(0, .neverSent)]), now: at(1))
+        state.answer(answer("h", 0, [(0, .neverSent)]), now: at(1))
         #expect(state.takeResults().map(\.error) == [.outcomeUnknown])
         #expect(state.due(now: at(1)).map(\.seq) == [1, 2])
     }
 
     @Test func inFlightElsewhereIsAwaited() {
         var state = state([dispatch("g", [0])])
-        state.answer(answer("g", [(0, .inFlight)]), now: at(1))
+        state.answer(answer("g", 0, [(0, .inFlight)]), now: at(1))
         #expect(!state.isAsking && state.awaitedGateways == ["g~1"])
-        state.answer(answer("g", [(0, .timedOut)]), now: at(9))
+        state.answer(answer("g", 0, [(0, .timedOut)]), now: at(9))
         #expect(state.takeResults().map(\.error) == [.gatewayTimeout])
+    }
+
+    @Test func anAnswerThatComesTwiceSaysNothingAboutTheNextPart() {
+        var state = state()
+        state.handedOver([0], to: "g~1", number: 1, now: at(0))
+        state.answer(answer("g", 1, [(0, .notConnected)]), now: at(1))
+        state.handedOver([0], to: "g~1", number: 2, now: at(300))
+        // The gateway could not know whether its word had arrived, and said it again.
+        for outcome in [CallOutcome.notConnected, .tooLate, .tooManyInFlight, .neverSent, .forgotten] {
+            state.answer(answer("g", 1, [(0, outcome)]), now: at(301))
+        }
+        #expect(!state.due(now: at(900)).contains { $0.seq == 0 } && state.results.isEmpty)
+        state.answer(answer("g", 2, [(0, .answered(status: 200, payload: "1"))]), now: at(302))
+        #expect(state.takeResults().map(\.seq) == [0])
+    }
+
+    @Test func aSecondAnswerToTheInquirySaysNothingAboutWhatWasSentSince() {
+        var state = state([dispatch("g", [0])])
+        state.answer(answer("g", 0, [(0, .neverSent)]), now: at(1))
+        state.handedOver([0], to: "g~1", number: 1, now: at(2))
+        state.answer(answer("g", 0, [(0, .neverSent)]), now: at(3))
+        #expect(!state.due(now: at(900)).contains { $0.seq == 0 })
+        // Final outcomes count whichever message they answer: the call is sent once.
+        state.answer(answer("g", 0, [(0, .timedOut)]), now: at(4))
+        #expect(state.takeResults().map(\.error) == [.gatewayTimeout])
+    }
+
+    @Test func whatIsInFlightCannotBecomeUnsent() {
+        var state = state([dispatch("g", [0])])
+        state.answer(answer("g", 0, [(0, .inFlight)]), now: at(1))
+        state.answer(answer("g", 0, [(0, .neverSent)]), now: at(2))
+        #expect(!state.due(now: at(900)).contains { $0.seq == 0 } && state.awaitedGateways == ["g~1"])
     }
 
     @Test func aLostWordIsOverdue() {
         var state = state()
-        state.handedOver([0], to: "g~1", now: at(0))
+        state.handedOver([0], to: "g~1", number: 1, now: at(0))
         let last = Limits.sendWindow + .seconds(5) + Limits.answerSlack
         #expect(!state.isOverdue(now: at(last.milliseconds - 1)))
         #expect(state.isOverdue(now: at(last.milliseconds)))

@@ -38,7 +38,7 @@ final class TestDesk: GatewayDesk {
     func handle(_ inquiry: Inquiry) {}
     func synchronize(redisMilliseconds: Int64, sentAt: Instant) { isSynchronized.withLock { $0 = true } }
     func run() async {}
-    func mayWrite(_ rid: UInt64) -> Bool { !withdrawn.withLock { $0.contains(rid) } }
+    func mayWrite(_ rid: UInt64, session: Int64) -> Bool { !withdrawn.withLock { $0.contains(rid) } }
     func undeliverable(_ rids: [UInt64]) { missing.withLock { $0 += rids } }
     func answered(_ rid: UInt64, deviceID: String, status: Int32, payload: [UInt8]) {
         let answer = Answer(

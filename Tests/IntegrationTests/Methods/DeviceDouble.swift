@@ -156,11 +156,11 @@ final class DeviceDouble: CallWriter {
 
     func write(_ calls: [OutgoingCall]) {
         for call in calls {
-            guard state.withLock({ $0.sessions[call.deviceID] != nil }) else {
+            guard let session = state.withLock({ $0.sessions[call.deviceID] }) else {
                 desk.undeliverable([call.rid])
                 continue
             }
-            guard desk.mayWrite(call.rid) else { continue }
+            guard desk.mayWrite(call.rid, session: session) else { continue }
             let count = state.withLock { state in
                 state.calls[call.deviceID, default: 0] += 1
                 state.rids[call.deviceID, default: []].append(call.rid)
@@ -170,7 +170,7 @@ final class DeviceDouble: CallWriter {
             case .answers(let status, let payload):
                 desk.answered(call.rid, deviceID: call.deviceID, status: status, payload: Array(payload.utf8))
             case .silence: break
-            case .drops: desk.sessionClosed(deviceID: call.deviceID, session: 1)
+            case .drops: desk.sessionClosed(deviceID: call.deviceID, session: session)
             }
         }
     }
