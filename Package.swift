@@ -55,7 +55,7 @@ let package = Package(
         module("Crypto", ["COpenSSL"]),
         module("Access", ["Crypto", "ServiceKit"]),
         module("Sockets", ["COpenSSL", "CLinux", "ServiceKit"]),
-        module("HTTP", ["Sockets", "ServiceKit", "JSON"]),
+        module("HTTP", ["Sockets", "Crypto", "ServiceKit", "JSON"]),
         module("Postgres", ["CLibPQ", "ServiceKit", "JSON"]),
         module("Redis", ["CHiredis", "ServiceKit", "JSON"]),
         .plugin(name: "ListMigrations", capability: .buildTool(), path: "Sources/ListMigrations"),

@@ -1,4 +1,5 @@
-// SHA-256, HMAC-SHA256 and comparison in constant time, all by OpenSSL: the primitives of SAS tokens and etags.
+// SHA-256, HMAC-SHA256 and comparison in constant time, all by OpenSSL: the primitives of SAS tokens and etags. SHA-1 is
+// here for the handshake of WebSockets alone.
 //
 // Nothing here knows what a token is. Keys and digests are plain byte arrays; callers keep them out of logs.
 
@@ -13,6 +14,17 @@ package enum Hashing {
             let result = EVP_Digest(message, message.count, digest.baseAddress, nil, EVP_sha256(), nil)
             // Fails only when OpenSSL itself is unusable (no memory, no provider): no caller could go on.
             precondition(result == 1, "OpenSSL has no SHA-256")
+            count = digestCount
+        }
+    }
+
+    /// Only for Sec-WebSocket-Accept, where RFC 6455 prescribes it and nothing depends on its strength: the digest shows
+    /// that a server speaks the protocol. It is broken for everything that has to be secure.
+    package static func sha1(_ message: [UInt8]) -> [UInt8] {
+        let digestCount = 20
+        return [UInt8](unsafeUninitializedCapacity: digestCount) { digest, count in
+            let result = EVP_Digest(message, message.count, digest.baseAddress, nil, EVP_sha1(), nil)
+            precondition(result == 1, "OpenSSL has no SHA-1")
             count = digestCount
         }
     }

@@ -32,10 +32,15 @@ package struct HTTPHeaders: Sendable {
 
     /// The members of a comma-separated list over all fields of this name, trimmed and in lower case.
     package func tokens(_ name: String) -> [String] {
+        members(name).map { String(decoding: $0.utf8.map(Self.lowercased), as: UTF8.self) }
+    }
+
+    /// The same as they were sent, where case matters.
+    func members(_ name: String) -> [String] {
         all(name).flatMap { value in
             value.utf8.split(separator: UInt8(ascii: ",")).map { member in
                 let trimmed = member.drop(while: Self.isBlank).reversed().drop(while: Self.isBlank).reversed()
-                return String(decoding: trimmed.map(Self.lowercased), as: UTF8.self)
+                return String(decoding: trimmed, as: UTF8.self)
             }
         }.filter { !$0.isEmpty }
     }

@@ -1,7 +1,7 @@
 // What the server itself refuses, before any handler sees a request. The API decides how the body looks.
 
 package struct HTTPProtocolError: Error, Sendable, Equatable {
-    /// 400, 408, 413, 414, 417, 431, 503 or 505.
+    /// 400, 405, 408, 413, 414, 417, 426, 431, 503 or 505.
     package let status: Int
     /// What is wrong, with the limit where there is one. Holds nothing that the client sent.
     package let text: String

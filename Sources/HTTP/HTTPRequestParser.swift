@@ -71,6 +71,12 @@ struct HTTPRequestParser {
         return buffer.count
     }
 
+    /// Everything that is not parsed, once the connection is to carry something else.
+    mutating func takeRest() -> [UInt8] {
+        defer { buffer = ReceiveBuffer() }
+        return Array(buffer.takeUpTo(buffer.count))
+    }
+
     var progress: Progress {
         switch mode {
         case .requestLine: buffer.isEmpty ? .nothing : .head

@@ -16,6 +16,9 @@ package final class HTTPServer: Sendable {
         package var limits = HTTPLimits()
         /// Makes the response for what the server itself refuses; it is sent with `Connection: close`.
         package var errorResponse: @Sendable (HTTPProtocolError) -> HTTPResponse = HTTPServer.plainErrorResponse
+        /// Says which requests ask for a WebSocket, mostly by their path; the server checks the rest of the handshake and
+        /// refuses what is none. All other requests go to the handler. Called on the loop, so it must not work long.
+        package var upgrade: (@Sendable (HTTPRequest) -> WebSocketUpgrade?)?
 
         package init(address: SocketAddress, tls: TLSConfiguration? = nil) {
             self.address = address
@@ -79,25 +82,29 @@ package final class HTTPServer: Sendable {
         return listener.address
     }
 
-    /// Stops accepting, closes idle connections, lets running requests finish (answered with `Connection: close`), and
-    /// after `grace` cancels and drops what is left. Returns when no connection is open. A cancelled caller cuts the
-    /// grace short. Harmless when not started, or a second time.
+    /// Stops accepting, closes idle connections and WebSockets (1001), lets running requests finish (answered with
+    /// `Connection: close`), and after `grace` cancels and drops what is left. Returns when no connection is open. A
+    /// cancelled caller cuts the grace short. Harmless when not started, or a second time.
     package func shutdown(grace: Duration) async {
         guard let running = running.withLock({ $0 }) else { return }
         shared.beginDraining()
         await running.listener.close()
-        await forEachConnection(running) { $0.drain() }
+        await onEachLoop(running) { state in
+            for connection in state.all { connection.drain() }
+            for channel in state.allChannels { channel.goAway() }
+        }
         let end = shared.clock.now + grace
         while running.listener.connectionCount > 0, shared.clock.now < end, await rest() {}
         guard running.listener.connectionCount > 0 else { return }
-        await forEachConnection(running) { $0.cancelAndAbort() }
+        await onEachLoop(running) { state in
+            for connection in state.all { connection.cancelAndAbort() }
+            for channel in state.allChannels { channel.abort() }
+        }
     }
 
-    private func forEachConnection(
-        _ running: Running, _ body: @escaping @Sendable (HTTPServerConnection) -> Void
-    ) async {
+    private func onEachLoop(_ running: Running, _ body: @escaping @Sendable (HTTPServerLoopState) -> Void) async {
         for state in running.loopStates {
-            await state.loop.run { reactor in state.value(on: reactor).all.forEach(body) }
+            await state.loop.run { reactor in body(state.value(on: reactor)) }
         }
     }
 

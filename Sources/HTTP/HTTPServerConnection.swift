@@ -4,7 +4,7 @@
 // Modes and the allowed moves:
 //   reading   waiting for a complete request; the parser's progress decides the timeout   -> running, closing
 //   running   a handler works; bytes that arrive are kept up to a bound                    -> reading, closing
-//   closing   nothing more is parsed or answered
+//   closing   nothing more is parsed or answered; also once the connection belongs to a WebSocket
 //
 // A client that closes its side while a handler runs has gone as far as one can know; the handler's task is cancelled,
 // and its answer is still written in case the client only finished sending.
@@ -100,11 +100,19 @@ final class HTTPServerConnection: ConnectionHandler {
     func closed(_ connection: Connection, _ reason: CloseReason) {
         cancelTask()
         mode = .closing
+        release()
+        if case .failed(let error) = reason { shared.connectionFailed(error) }
+        leave()
+    }
+
+    private func release() {
         _ = shared.holdBytes(-counted)
         counted = 0
-        if case .failed(let error) = reason { shared.connectionFailed(error) }
-        guard self.connection != nil else { return }
-        self.connection = nil
+    }
+
+    private func leave() {
+        guard connection != nil else { return }
+        connection = nil
         loopState.remove(self)
         shared.connectionsChanged(by: -1)
     }
@@ -127,7 +135,11 @@ final class HTTPServerConnection: ConnectionHandler {
             if parser.takeContinue() { connection.write(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)) }
             updateDeadline(connection)
         case .request(let request, let persistence):
-            start(request, persistence, connection)
+            if let upgrade = shared.upgrade?(request) {
+                switchToWebSocket(upgrade, request, persistence, connection)
+            } else {
+                start(request, persistence, connection)
+            }
         case .failed(let error):
             refuse(error)
         }
@@ -182,15 +194,51 @@ final class HTTPServerConnection: ConnectionHandler {
     }
 
     /// Answers what is no request, and closes: what follows on this connection cannot be trusted.
-    private func refuse(_ error: HTTPProtocolError) {
+    private func refuse(_ error: HTTPProtocolError, headers: [(String, String)] = []) {
         guard !isClosing, let connection else { return }
         cancelTask()
         mode = .closing
         let framing = MessageWriter.Framing(
             date: loopState.date(shared.clock), isHead: false, persistence: .close)
-        connection.write(MessageWriter.bytes(of: shared.errorResponse(error), framing))
+        var response = shared.errorResponse(error)
+        for (name, value) in headers { response.headers.set(name, value) }
+        connection.write(MessageWriter.bytes(of: response, framing))
         shared.refused(error)
         connection.close()
+    }
+
+    /// Answers a handshake and leaves the connection to its WebSocket, or refuses it.
+    private func switchToWebSocket(
+        _ upgrade: WebSocketUpgrade, _ request: HTTPRequest, _ persistence: HTTPRequestParser.Persistence,
+        _ connection: Connection
+    ) {
+        guard !shared.isDraining else { return refuse(HTTPProtocolError(status: 503, text: "the server stops")) }
+        // Nobody would tell the stream's handler about an end that has come already.
+        guard !hasPeerFinished else { return connection.close() }
+        let accept: String
+        do {
+            accept = try WebSocketHandshake.accept(request, persistence, subprotocol: upgrade.subprotocol)
+        } catch {
+            return refuse(error.error, headers: error.headers)
+        }
+        connection.write(
+            MessageWriter.switchToWebSocket(
+                accept: accept, subprotocol: upgrade.subprotocol, date: loopState.date(shared.clock)))
+        // TLS can fail in the write.
+        guard connection.isOpen else { return }
+        let (shared, loopState) = (self.shared, self.loopState)
+        let handler = upgrade.makeHandler(connection.reactor)
+        let channel = WebSocketChannel(connection, handler: handler) { channel, reason in
+            if case .failed(let error) = reason { shared.connectionFailed(error) }
+            loopState.remove(channel)
+            shared.webSocketsChanged(by: -1)
+        }
+        mode = .closing
+        release()
+        leave()
+        loopState.add(channel)
+        shared.webSocketsChanged(by: 1)
+        channel.begin(parser.takeRest())
     }
 
     private func cancelTask() {

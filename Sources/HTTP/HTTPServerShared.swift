@@ -9,12 +9,14 @@ final class HTTPServerShared: Sendable {
     let limits: HTTPLimits
     let handler: HTTPServer.Handler
     let errorResponse: @Sendable (HTTPProtocolError) -> HTTPResponse
+    let upgrade: (@Sendable (HTTPRequest) -> WebSocketUpgrade?)?
     let clock: any ServiceClock
     private let log: Log
     private let metrics: Metrics
     /// Received bytes of all unfinished requests.
     private let bufferedBytes = Atomic<Int>(0)
     private let connections = Atomic<Int>(0)
+    private let webSockets = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
     private static let acceptWarningInterval: Duration = .seconds(1)
     private let nextAcceptWarning = Mutex<Instant?>(nil)
@@ -25,6 +27,7 @@ final class HTTPServerShared: Sendable {
     ) {
         limits = configuration.limits
         errorResponse = configuration.errorResponse
+        upgrade = configuration.upgrade
         self.handler = handler
         self.clock = clock
         self.log = log
@@ -44,6 +47,11 @@ final class HTTPServerShared: Sendable {
     func connectionsChanged(by change: Int) {
         let count = connections.wrappingAdd(change, ordering: .relaxed).newValue
         metrics.gauge("muster_http_connections", "Open HTTP connections.", Double(count))
+    }
+
+    func webSocketsChanged(by change: Int) {
+        let count = webSockets.wrappingAdd(change, ordering: .relaxed).newValue
+        metrics.gauge("muster_http_websockets", "Open WebSockets.", Double(count))
     }
 
     func answered(_ status: Int) {
@@ -85,14 +93,19 @@ final class HTTPServerShared: Sendable {
 /// Confined to one loop.
 final class HTTPServerLoopState {
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
+    private var channels: [ObjectIdentifier: WebSocketChannel] = [:]
     private var dateSeconds = Int.min
     private var dateText = ""
 
     func add(_ connection: HTTPServerConnection) { connections[ObjectIdentifier(connection)] = connection }
     func remove(_ connection: HTTPServerConnection) { connections[ObjectIdentifier(connection)] = nil }
 
+    func add(_ channel: WebSocketChannel) { channels[ObjectIdentifier(channel)] = channel }
+    func remove(_ channel: WebSocketChannel) { channels[ObjectIdentifier(channel)] = nil }
+
     /// A snapshot, since closing removes.
     var all: [HTTPServerConnection] { Array(connections.values) }
+    var allChannels: [WebSocketChannel] { Array(channels.values) }
 
     /// The value of the `Date` header, formatted once a second.
     func date(_ clock: any ServiceClock) -> String {

@@ -24,12 +24,26 @@ enum MessageWriter {
         append("Server", "muster", to: &bytes)
         if hasBody { append("Content-Length", String(response.body.count), to: &bytes) }
         switch framing.persistence {
-        case .close: append("Connection", "close", to: &bytes)
+        // The names of hop-by-hop fields belong into Connection; of those only Upgrade occurs, in an answer 426.
+        case .close: append("Connection", response.headers.contains("upgrade") ? "close, Upgrade" : "close", to: &bytes)
         case .keepAlive: break
         case .keepAliveHTTP10: append("Connection", "keep-alive", to: &bytes)
         }
         bytes += "\r\n".utf8
         bytes += body
+        return bytes
+    }
+
+    /// The answer to a WebSocket's request, from which on the connection carries frames.
+    static func switchToWebSocket(accept: String, subprotocol: String, date: String) -> [UInt8] {
+        var bytes = Array("HTTP/1.1 101 \(HTTPResponse.reasonPhrase(101))\r\n".utf8)
+        append("Upgrade", "websocket", to: &bytes)
+        append("Connection", "Upgrade", to: &bytes)
+        append("Sec-WebSocket-Accept", accept, to: &bytes)
+        append("Sec-WebSocket-Protocol", subprotocol, to: &bytes)
+        append("Date", date, to: &bytes)
+        append("Server", "muster", to: &bytes)
+        bytes += "\r\n".utf8
         return bytes
     }
 

@@ -78,6 +78,13 @@ package final class Connection: Channel {
 
     // MARK: For the handler
 
+    /// From now on `handler` owns the open connection and hears of everything; the one before hears nothing more, not
+    /// even `closed`. It does not get `opened`.
+    package func handOver(to handler: any ConnectionHandler) {
+        precondition(mode == .open, "only an open connection can be handed over")
+        self.handler = handler
+    }
+
     /// Sends the bytes after all those written before, at the end of the loop's turn. Ignored once closed.
     package func write(_ bytes: [UInt8]) {
         guard mode == .open, !bytes.isEmpty else { return }

@@ -14,7 +14,7 @@ final class RawClient: Sendable {
         var bytes: [UInt8] = []
         var isOpen = false
         var reason: CloseReason?
-        var wanted: (@Sendable (String, Bool) -> Bool)?
+        var wanted: (@Sendable ([UInt8], Bool) -> Bool)?
         var continuation: CheckedContinuation<Bool, Never>?
         var connection: LoopBound<Connection>?
     }
@@ -55,7 +55,9 @@ final class RawClient: Sendable {
     /// Everything received so far, once it contains `text` that often.
     @discardableResult
     func wait(for text: String, times: Int = 1) async throws -> String {
-        try await wait { received, _ in received.partCount(separatedBy: text) > times }
+        try await wait { received, _ in
+            String(decoding: received, as: UTF8.self).partCount(separatedBy: text) > times
+        }
     }
 
     /// Everything received, once the connection has ended.
@@ -63,7 +65,13 @@ final class RawClient: Sendable {
         try await wait { _, ended in ended }
     }
 
-    private func wait(_ wanted: @escaping @Sendable (String, Bool) -> Bool) async throws -> String {
+    /// Everything received, once it is at least so many bytes or the connection has ended.
+    func waitForBytes(_ count: Int) async throws -> [UInt8] {
+        _ = try await wait { received, ended in ended || received.count >= count }
+        return state.withLock { $0.bytes }
+    }
+
+    private func wait(_ wanted: @escaping @Sendable ([UInt8], Bool) -> Bool) async throws -> String {
         loop.execute { [self] reactor in
             reactor.schedule(at: reactor.now + .seconds(60)) { [self] _ in settle(timedOut: true) }
         }
@@ -80,11 +88,9 @@ final class RawClient: Sendable {
     }
 
     private func settle(timedOut: Bool = false) {
-        let (wanted, text, ended) = state.withLock { state in
-            (state.wanted, String(decoding: state.bytes, as: UTF8.self), state.reason != nil)
-        }
+        let (wanted, bytes, ended) = state.withLock { state in (state.wanted, state.bytes, state.reason != nil) }
         guard let wanted else { return }
-        let isThere = wanted(text, ended)
+        let isThere = wanted(bytes, ended)
         guard isThere || ended || timedOut else { return }
         let continuation = state.withLock { state in
             defer {

@@ -15,11 +15,13 @@ struct ServerHarness {
     /// Runs `body` against a server; shuts it down in the end.
     static func run(
         tls: TLSConfiguration? = nil, address: SocketAddress = .host("127.0.0.1", port: 0),
-        limits: (inout HTTPLimits) -> Void = { _ in }, handler: @escaping HTTPServer.Handler = echo,
+        limits: (inout HTTPLimits) -> Void = { _ in },
+        upgrade: (@Sendable (HTTPRequest) -> WebSocketUpgrade?)? = nil, handler: @escaping HTTPServer.Handler = echo,
         _ body: (ServerHarness) async throws -> Void
     ) async throws {
         var configuration = HTTPServer.Configuration(address: address, tls: tls)
         limits(&configuration.limits)
+        configuration.upgrade = upgrade
         let server = HTTPServer(
             configuration: configuration, log: .silent, metrics: Metrics(), clock: SystemClock(), handler: handler)
         let harness = ServerHarness(server: server, address: try await server.start())

@@ -133,7 +133,7 @@ import Testing
     // MARK: Timeouts
 
     @Test func slowHeadersAreRefused() async throws {
-        try await ServerHarness.run(limits: { $0.headerTimeout = .seconds(1) }) { harness in
+        try await ServerHarness.run(limits: { $0.headerTimeout = .seconds(3) }) { harness in
             let client = try await harness.client()
             client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ")
             #expect(try await client.waitForEnd().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
