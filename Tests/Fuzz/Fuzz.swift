@@ -10,6 +10,7 @@ import Foundation
 enum Fuzz {
     static let targets: [String: @Sendable (_ bytes: [UInt8]) -> Void] = [
         "http": fuzzHTTP, "json": fuzzJSON, "mqtt": fuzzMQTT, "query": fuzzQuery, "topics": fuzzTopics,
+        "websocket": fuzzWebSocket,
     ]
 
     /// Chosen before the first input and not changed any more. libFuzzer calls it on the main thread only.
