@@ -113,7 +113,7 @@ let package = Package(
         module(
             "Gateway",
             [
-                "MQTT", "Sockets", "Access", "SessionStore", "RouteStore", "LeaseStore", "Calls", "TwinModel",
+                "MQTT", "HTTP", "Sockets", "Access", "SessionStore", "RouteStore", "LeaseStore", "Calls", "TwinModel",
                 "ServiceKit", "JSON",
             ]),
         module("OperatorClient", ["Access", "HTTP", "Sockets", "ServiceKit", "JSON"]),

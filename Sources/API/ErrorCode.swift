@@ -28,6 +28,7 @@ package enum ErrorCode: Int, Sendable, CaseIterable {
     case messageTooLarge = 413_001
     case genericTargetTooLong = 414_000
     case genericExpectationFailed = 417_000
+    case genericUpgradeRequired = 426_000
     case throttlingMaxActiveJobCountExceeded = 429_004
     case genericHeadersTooLarge = 431_000
     case serverError = 500_001

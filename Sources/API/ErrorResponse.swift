@@ -92,10 +92,12 @@ extension APIError {
     package init(_ error: HTTPProtocolError) {
         let code: ErrorCode =
             switch error.status {
+            case 405: .genericMethodNotAllowed
             case 408: .genericRequestTimeout
             case 413: .messageTooLarge
             case 414: .genericTargetTooLong
             case 417: .genericExpectationFailed
+            case 426: .genericUpgradeRequired
             case 431: .genericHeadersTooLarge
             case 503: .serverBusy
             case 505: .genericVersionNotSupported

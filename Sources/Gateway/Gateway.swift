@@ -46,7 +46,7 @@ package final class Gateway: Sendable {
     private let group: EventLoopGroup
     private let context: GatewayContext
     private let owner: SessionStore.Owner
-    private let listeners = Mutex<[Listener]>([])
+    private let listeners = Mutex<[OpenListener]>([])
 
     /// `becameReachable` hears of devices whose route with a methods subscription has been published; of too many at
     /// once it may miss some.
@@ -111,6 +111,11 @@ package final class Gateway: Sendable {
         { [context] _ in DeviceSession(context) }
     }
 
+    /// The same, but nil once this gateway is about to end: a WebSocket can still be refused with a status.
+    var handlersWhileServing: @Sendable (Reactor) -> (any ByteStreamHandler)? {
+        { [context] _ in context.isDraining ? nil : DeviceSession(context) }
+    }
+
     // MARK: Life
 
     /// Makes itself known to both stores and listens; returns the addresses with the ports that were chosen. Throws when
@@ -126,15 +131,10 @@ package final class Gateway: Sendable {
         try await beatRedis()
         var addresses: [SocketAddress] = []
         for listener in configuration.listeners {
-            let tls: TLSContext? = if let files = listener.tls { try TLSContext(server: files) } else { nil }
-            var listening = Listener.Configuration(
-                address: listener.address, tls: tls, connections: configuration.sessions)
-            let log = parts.log
-            listening.onTrouble = { log.warning("accept_failed", [("error", .string($0.message))]) }
-            let handlers = self.handlers
-            let open = try await Listener.listen(listening, group: group) { ByteStreamConnection(handlers($0)) }
+            let (open, address) = try await OpenListener.open(
+                listener, connections: configuration.sessions, group: group, gateway: self, parts: parts)
             listeners.withLock { $0.append(open) }
-            addresses.append(open.address)
+            addresses.append(address)
         }
         return addresses
     }
@@ -208,7 +208,8 @@ package final class Gateway: Sendable {
     /// Stops accepting, closes the sessions piece by piece, and writes what is still to be written.
     private func drain() async {
         context.beginDraining()
-        for listener in listeners.withLock({ $0 }) { await listener.close() }
+        let listeners = listeners.withLock { $0 }
+        for listener in listeners { await listener.stopAccepting() }
         for piece in table.allRoutes().pieces(of: configuration.limits.drainChunk) {
             table.end(piece, .draining)
             await rest(configuration.limits.drainPause)
@@ -220,6 +221,7 @@ package final class Gateway: Sendable {
             if isFlushed, table.count == 0, context.isIdle, context.routes.isSettled { break }
             await rest(.milliseconds(50))
         }
+        for listener in listeners { await listener.end() }
         await context.activity.flush()
         await context.routes.leave()
         do {

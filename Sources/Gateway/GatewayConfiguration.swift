@@ -4,12 +4,21 @@ package import RouteStore
 package import Sockets
 
 package struct GatewayListener: Sendable {
+    package enum Carrier: Sendable {
+        /// MQTT is what the connection carries.
+        case connection
+        /// MQTT is in a WebSocket (wire contract C.5).
+        case webSocket
+    }
+
     package var address: SocketAddress
-    /// Nil: plain MQTT.
+    package var carrier: Carrier
+    /// Nil: without TLS.
     package var tls: TLSConfiguration?
 
-    package init(address: SocketAddress, tls: TLSConfiguration? = nil) {
+    package init(address: SocketAddress, carrier: Carrier = .connection, tls: TLSConfiguration? = nil) {
         self.address = address
+        self.carrier = carrier
         self.tls = tls
     }
 }

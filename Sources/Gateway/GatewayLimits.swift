@@ -40,6 +40,8 @@ package struct GatewayLimits: Sendable {
     static let lanes = 2
     /// Descriptors beyond the sessions: stores, listeners, files, libraries.
     static let descriptorsBesides = 256
+    /// At a gateway's end, for WebSockets that are closed to take the last bytes and close their side.
+    static let webSocketGrace: Duration = .seconds(2)
     /// From the wire contract (8.1): clients are silent for at most this many times their keep alive.
     static func silence(keepAlive: UInt16) -> Duration { .milliseconds(Int64(keepAlive) * 1500) }
 }

@@ -82,6 +82,11 @@ package final class HTTPServer: Sendable {
         return listener.address
     }
 
+    /// Open connections go on. To be followed by `shutdown`.
+    package func stopAccepting() async {
+        await running.withLock { $0 }?.listener.close()
+    }
+
     /// Stops accepting, closes idle connections and WebSockets (1001), lets running requests finish (answered with
     /// `Connection: close`), and after `grace` cancels and drops what is left. Returns when no connection is open. A
     /// cancelled caller cuts the grace short. Harmless when not started, or a second time.

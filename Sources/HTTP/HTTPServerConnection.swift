@@ -221,13 +221,15 @@ final class HTTPServerConnection: ConnectionHandler {
         } catch {
             return refuse(error.error, headers: error.headers)
         }
+        guard let handler = upgrade.makeHandler(connection.reactor) else {
+            return refuse(HTTPProtocolError(status: 503, text: "no WebSocket can be taken now"))
+        }
         connection.write(
             MessageWriter.switchToWebSocket(
                 accept: accept, subprotocol: upgrade.subprotocol, date: loopState.date(shared.clock)))
         // TLS can fail in the write.
         guard connection.isOpen else { return }
         let (shared, loopState) = (self.shared, self.loopState)
-        let handler = upgrade.makeHandler(connection.reactor)
         let channel = WebSocketChannel(connection, handler: handler) { channel, reason in
             if case .failed(let error) = reason { shared.connectionFailed(error) }
             loopState.remove(channel)

@@ -7,9 +7,10 @@ package import Sockets
 package struct WebSocketUpgrade: Sendable {
     /// The one that the client has to offer; echoed to it.
     package var subprotocol: String
-    package var makeHandler: @Sendable (Reactor) -> any ByteStreamHandler
+    /// Nil when nobody can take the stream now; the answer is then 503.
+    package var makeHandler: @Sendable (Reactor) -> (any ByteStreamHandler)?
 
-    package init(subprotocol: String, makeHandler: @escaping @Sendable (Reactor) -> any ByteStreamHandler) {
+    package init(subprotocol: String, makeHandler: @escaping @Sendable (Reactor) -> (any ByteStreamHandler)?) {
         self.subprotocol = subprotocol
         self.makeHandler = makeHandler
     }

@@ -99,6 +99,17 @@ import Testing
         #expect(probe.openedCount == 0)
     }
 
+    @Test func isRefusedWhileNobodyTakesIt() async throws {
+        let nobody: @Sendable (HTTPRequest) -> WebSocketUpgrade? = { _ in
+            WebSocketUpgrade(subprotocol: "mqtt") { _ in nil }
+        }
+        try await ServerHarness.run(upgrade: nobody) { harness in
+            let client = try await harness.client()
+            client.send(WebSocketRequest.text())
+            #expect(try await client.waitForEnd().hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+        }
+    }
+
     @Test func otherPathsAreOrdinaryRequests() async throws {
         try await ServerHarness.run(upgrade: StreamProbe().upgrade) { harness in
             let client = try await harness.client()

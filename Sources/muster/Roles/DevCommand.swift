@@ -6,6 +6,7 @@ import CommandLineKit
 import DevCluster
 import Foundation
 import Gateway
+import HTTP
 import JSON
 import JobModel
 import Migrations
@@ -41,7 +42,8 @@ enum DevCommand {
         exitCodes: [.success, .usage, .unavailable, .internalError])
 
     static let run: Action = { command, context in
-        let api = try CoordinatorCommand.apiConfiguration(command)
+        let door = WebSocketDoor()
+        let api = try apiConfiguration(command, door)
         let gateway = try gatewaySettings(command)
         let isEphemeral = command.flag("ephemeral")
         let directory = command.optionalText("directory") ?? defaultDirectory(isEphemeral, context)
@@ -53,7 +55,7 @@ enum DevCommand {
         let failure = Failure()
         try await signals.run {
             do {
-                try await serve(command, context, api, gateway, cluster)
+                try await serve(command, context, api, gateway, door, cluster)
             } catch {
                 // What a stop interrupted is no failure.
                 if !Task.isCancelled { failure.set(error) }
@@ -68,6 +70,13 @@ enum DevCommand {
         return .success
     }
 
+    /// Devices reach the gateway through the API's port too, as there is no proxy that would part them.
+    private static func apiConfiguration(_ command: ParsedCommand, _ door: WebSocketDoor) throws -> APIConfiguration {
+        var configuration = try CoordinatorCommand.apiConfiguration(command)
+        configuration.http.upgrade = door.upgrade
+        return configuration
+    }
+
     private static func gatewaySettings(_ command: ParsedCommand) throws -> GatewaySettings {
         var settings = try GatewayCommand.settings(command, name: "dev")
         // A laptop's limit on open files is no reason to refuse: there are fewer sessions then.
@@ -77,7 +86,7 @@ enum DevCommand {
 
     private static func serve(
         _ command: ParsedCommand, _ context: CommandContext, _ api: APIConfiguration, _ gateway: GatewaySettings,
-        _ cluster: DevCluster
+        _ door: WebSocketDoor, _ cluster: DevCluster
     ) async throws {
         let log = RoleOptions.log(command, role: "dev")
         if !command.flag("json") { context.console.note("Starting PostgreSQL and Redis …") }
@@ -101,7 +110,9 @@ enum DevCommand {
             }
             let (devices, devicesListen) = AsyncStream.makeStream(of: [SocketAddress].self)
             group.addTask {
-                try await ServiceRoles.runGateway(gateway, stores: gatewayStores) { devicesListen.yield($0) }
+                try await ServiceRoles.runGateway(gateway, stores: gatewayStores, door: door) {
+                    devicesListen.yield($0)
+                }
             }
             group.addTask {
                 let (service, serviceListens) = AsyncStream.makeStream(of: SocketAddress.self)
@@ -134,6 +145,8 @@ enum DevCommand {
     ) {
         let isTLS = command.optionalText("tls-cert") != nil
         let host = address.port.map { "localhost:\($0)" } ?? "localhost"
+        let webSocket =
+            "\(isTLS ? "wss" : "ws")://\(host)/\(WebSocketDoor.segments.joined(separator: "/"))"
         let owner = policies.first { $0.name == "iothubowner" }
         let connection =
             owner.map { ConnectionString.service(hostName: host, policyName: $0.name, key: $0.primaryKey) } ?? ""
@@ -141,6 +154,7 @@ enum DevCommand {
             let document: JSONValue = [
                 "connectionString": .string(connection), "url": .string("\(isTLS ? "https" : "http")://\(host)"),
                 "address": .string(address.description), "mqttAddress": .string(mqtt.description),
+                "webSocketUrl": .string(webSocket),
                 "databaseUrl": .string(addresses.postgresTCP),
                 "redisUrl": .string(addresses.redisTCP),
             ]
@@ -153,6 +167,7 @@ enum DevCommand {
 
               API         \(isTLS ? "https" : "http")://\(host)
               MQTT        \(mqtt)\(isTLS ? " (TLS)" : "")
+                          \(webSocket)
               PostgreSQL  \(addresses.postgresTCP)
               Redis       \(addresses.redisTCP)
 

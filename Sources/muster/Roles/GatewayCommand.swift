@@ -28,8 +28,14 @@ enum GatewayCommand {
         discussion: """
             Run as many as the fleet needs behind one address; a device's newest connection wins, wherever it is. SIGTERM
             closes the sessions in order, and their devices connect elsewhere. A second signal ends it at once.
+
+            Where 8883 is blocked, devices use MQTT in a WebSocket on 443, the API's port. With --listen-websocket the
+            gateway serves it; a proxy in front sends the path /$iothub/websocket there and all others to the coordinators.
             """,
         options: options + [
+            OptionSpec(
+                name: "listen-websocket", environment: "MUSTER_LISTEN_WEBSOCKET", kind: .text(placeholder: "address"),
+                section: "MQTT", help: "also listen there for MQTT in WebSockets; TLS as for --listen-mqtt"),
             OptionSpec(
                 name: "name", environment: "MUSTER_GATEWAY_NAME", kind: .text(placeholder: "word"), default: "gateway",
                 help: "what logs and the stores call this gateway"),
@@ -54,7 +60,11 @@ enum GatewayCommand {
     static let run: Action = { command, context in
         let log = RoleOptions.log(command, role: "gateway")
         log.info("starting", command.settings.map { ($0.name, .string("\($0.value) (\($0.origin))")) })
-        let settings = try GatewayCommand.settings(command, name: command.text("name"))
+        var given = try GatewayCommand.settings(command, name: command.text("name"))
+        if let text = command.optionalText("listen-websocket") {
+            given.listeners.append(try listener(command, text, option: "listen-websocket", carrier: .webSocket))
+        }
+        let settings = given
         let stores = try Stores(RoleOptions.storeSettings(command), log: log)
         try await stores.check()
         let signals = TerminationSignals { exit(TerminationSignals.secondSignalExitCode) }
@@ -71,15 +81,24 @@ enum GatewayCommand {
 
     /// `muster dev` has the same options and a fixed name.
     static func settings(_ command: ParsedCommand, name: String) throws -> GatewaySettings {
-        let address = try RoleOptions.address(command.text("listen-mqtt"), option: "listen-mqtt")
+        GatewaySettings(
+            name: name,
+            listeners: [
+                try listener(command, command.text("listen-mqtt"), option: "listen-mqtt", carrier: .connection)
+            ],
+            hosts: ["localhost", "127.0.0.1", "[::1]"] + command.texts("host-name"),
+            sessions: command.integer("sessions"))
+    }
+
+    private static func listener(
+        _ command: ParsedCommand, _ text: String, option: String, carrier: GatewayListener.Carrier
+    ) throws -> GatewayListener {
+        let address = try RoleOptions.address(text, option: option)
         let tls = try RoleOptions.tls(command)
         if tls == nil, !command.flag("allow-plain-mqtt"), !RoleOptions.isLoopback(address) {
             throw StartError.plainTextNotAllowed(address.description, flag: "allow-plain-mqtt")
         }
-        return GatewaySettings(
-            name: name, listeners: [GatewayListener(address: address, tls: tls)],
-            hosts: ["localhost", "127.0.0.1", "[::1]"] + command.texts("host-name"),
-            sessions: command.integer("sessions"))
+        return GatewayListener(address: address, carrier: carrier, tls: tls)
     }
 }
 

@@ -63,20 +63,30 @@ enum ServiceRoles {
         await server.shutdown(grace: shutdownGrace)
     }
 
-    /// Lets devices connect until the task is cancelled; then closes their sessions in order. `ready` hears the addresses.
+    /// Lets devices connect until the task is cancelled; then closes their sessions in order. `ready` hears the addresses;
+    /// `door` is another server's, for devices that come through it.
     ///
     /// A life that the hub has declared gone ends with its sessions, and a new one begins on the same addresses.
     static func runGateway(
-        _ settings: GatewaySettings, stores: Stores, ready: @Sendable ([SocketAddress]) -> Void
+        _ settings: GatewaySettings, stores: Stores, door: WebSocketDoor? = nil,
+        ready: @Sendable ([SocketAddress]) -> Void
     ) async throws {
         var settings = settings
         var isFirst = true
         while true {
             let gateway = gateway(settings, stores)
             let addresses = try await gateway.start()
-            // A port that the system chose stays.
-            for (index, address) in addresses.enumerated() { settings.listeners[index].address = address }
-            stores.log.info("listening_mqtt", [("addresses", .array(addresses.map { .string($0.description) }))])
+            door?.lead(to: gateway)
+            for (index, address) in addresses.enumerated() {
+                // A port that the system chose stays.
+                settings.listeners[index].address = address
+                let event =
+                    switch settings.listeners[index].carrier {
+                    case .connection: "listening_mqtt"
+                    case .webSocket: "listening_websocket"
+                    }
+                stores.log.info(event, [("address", .string(address.description))])
+            }
             if isFirst { ready(addresses) }
             isFirst = false
             do {

@@ -13,6 +13,9 @@ final class DeviceClient: Sendable {
         var isClosed = false
         var isOpen = false
         var failure: MQTTError?
+        /// Of a WebSocket.
+        var answer: String?
+        var closeCode: Int?
     }
 
     private final class Handler: ConnectionHandler {
@@ -20,20 +23,47 @@ final class DeviceClient: Sendable {
         let reads: Bool
         var decoder = MQTTDecoder()
         var connection: Connection?
+        var webSocket: ClientWebSocket?
 
-        init(_ client: DeviceClient, reads: Bool) {
+        init(_ client: DeviceClient, reads: Bool, webSocket: ClientWebSocket?) {
             self.client = client
             self.reads = reads
+            self.webSocket = webSocket
+        }
+
+        func write(_ bytes: [UInt8]) {
+            connection?.write(webSocket == nil ? bytes : ClientWebSocket.frame(bytes))
         }
 
         func opened(_ connection: Connection) {
             self.connection = connection
             connection.outputLimit = 64 << 20
-            if !reads { connection.pauseReading() }
+            if let webSocket {
+                // Even one that does not read has to read the answer.
+                connection.write(Array(webSocket.request.utf8))
+            } else {
+                opened()
+            }
+        }
+
+        private func opened() {
+            if !reads { connection?.pauseReading() }
             client.state.withLock { $0.isOpen = true }
         }
 
         func received(_ bytes: Span<UInt8>, _ connection: Connection) {
+            guard webSocket != nil else { return receive(bytes) }
+            let wasAnswered = webSocket?.answer != nil
+            let payload = bytes.withUnsafeBufferPointer { webSocket?.payload(of: Array($0)) } ?? []
+            client.state.withLock { state in
+                state.answer = webSocket?.answer
+                state.closeCode = webSocket?.closeCode
+            }
+            if !wasAnswered, webSocket?.answer != nil { opened() }
+            receive(payload.span)
+        }
+
+        private func receive(_ bytes: Span<UInt8>) {
             decoder.append(bytes)
             do throws(MQTTError) {
                 while let packet = try decoder.next() { client.state.withLock { $0.packets.append(packet) } }
@@ -51,11 +81,13 @@ final class DeviceClient: Sendable {
     private let handler = Mutex<LoopBound<Handler>?>(nil)
 
     /// Connects the transport only.
-    static func open(_ address: SocketAddress, reads: Bool = true) async throws -> DeviceClient {
+    static func open(
+        _ address: SocketAddress, reads: Bool = true, webSocket: ClientWebSocket? = nil
+    ) async throws -> DeviceClient {
         let client = DeviceClient()
         let addresses = try await ResolvedAddress.resolve(address)
         let bound = await EventLoopGroup.shared.next().run { reactor in
-            let handler = Handler(client, reads: reads)
+            let handler = Handler(client, reads: reads, webSocket: webSocket)
             Connection.open(
                 to: addresses, on: reactor, tls: nil, serverName: "localhost", timeout: .seconds(10), handler: handler)
             return LoopBound(handler, on: reactor)
@@ -68,12 +100,16 @@ final class DeviceClient: Sendable {
     /// Packets that nobody has asked for yet.
     var packetCount: Int { state.withLock { $0.packets.count } }
     var isClosed: Bool { state.withLock { $0.isClosed } }
+    /// The head of the answer to a WebSocket's request.
+    var answer: String? { state.withLock { $0.answer } }
+    /// Of the WebSocket's close frame.
+    var closeCode: Int? { state.withLock { $0.closeCode } }
 
     func send(_ packets: MQTTPacket...) async throws { try await send(packets.flatMap(\.encoded)) }
 
     func send(_ bytes: [UInt8]) async throws {
         let bound = try #require(handler.withLock { $0 })
-        await bound.loop.run { bound.value(on: $0).connection?.write(bytes) }
+        await bound.loop.run { bound.value(on: $0).write(bytes) }
     }
 
     /// Goes without DISCONNECT.

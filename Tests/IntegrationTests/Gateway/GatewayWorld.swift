@@ -52,6 +52,8 @@ final class RunningGateway: Sendable {
     let gateway: Gateway
     let id: GatewayID
     let address: SocketAddress
+    /// For MQTT in a WebSocket.
+    let webSocketAddress: SocketAddress
     let desk: TestDesk
     private let task: Task<Void, any Error>
 
@@ -62,8 +64,11 @@ final class RunningGateway: Sendable {
         let reached = Reached()
         let id = GatewayID(name: name, incarnation: String(world.stores.random.next(), radix: 36))
         var configuration = GatewayConfiguration(
-            id: id, listeners: [GatewayListener(address: .host("127.0.0.1", port: 0))], hosts: ["localhost"],
-            sessions: room)
+            id: id,
+            listeners: [
+                GatewayListener(address: .host("127.0.0.1", port: 0)),
+                GatewayListener(address: .host("127.0.0.1", port: 0), carrier: .webSocket),
+            ], hosts: ["localhost"], sessions: room)
         configuration.limits = limits
         let twins = TwinStore(world.stores.pool)
         let gateway = Gateway(
@@ -73,7 +78,8 @@ final class RunningGateway: Sendable {
                 policies: { () async throws(StoreError) in try await twins.policies() }, clock: world.stores.clock,
                 random: world.stores.random, log: world.stores.log.log, metrics: world.stores.metrics),
             desk: desk, becameReachable: { devices in reached.devices.withLock { $0 += devices } })
-        address = try await gateway.start()[0]
+        let addresses = try await gateway.start()
+        (address, webSocketAddress) = (addresses[0], addresses[1])
         task = Task { try await gateway.run() }
         self.gateway = gateway
         self.id = id
@@ -177,9 +183,12 @@ final class GatewayWorld: Sendable {
     /// A client with its CONNACK; expects code 0.
     func connect(
         _ gateway: RunningGateway, _ device: String, token: String? = nil, isClean: Bool = false,
-        expectsPresent: Bool? = nil
+        isWebSocket: Bool = false, expectsPresent: Bool? = nil
     ) async throws -> DeviceClient {
-        let client = try await DeviceClient.open(gateway.address)
+        let client =
+            isWebSocket
+            ? try await DeviceClient.open(gateway.webSocketAddress, webSocket: ClientWebSocket())
+            : try await DeviceClient.open(gateway.address)
         try await client.send(.connect(connectPacket(device, token: token, isClean: isClean)))
         let connack = try await client.connack()
         #expect(connack.code == 0)
