@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 import certificates
+from device import Device
 from hub import Hub, World
 from muster_process import MusterProcess
 
@@ -24,3 +25,18 @@ def hub(tmp_path_factory) -> Hub:
 @pytest.fixture
 def world(hub) -> World:
     return World(hub, "w" + uuid.uuid4().hex[:10])
+
+
+@pytest.fixture
+def start(world):
+    """Makes the program of a device, which is not connected yet, and ends it with the test."""
+    started = []
+
+    def make(name: str, answer=lambda request: (200, None), **options) -> Device:
+        device = Device(world.hub, name, options.pop("key", None) or world.key(name), answer, **options)
+        started.append(device)
+        return device
+
+    yield make
+    for device in started:
+        device.close()

@@ -6,10 +6,11 @@ import hmac
 import time
 import urllib.parse
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import requests
 from azure.iot.hub import IoTHubJobManager, IoTHubRegistryManager
-from azure.iot.hub.models import JobRequest, QuerySpecification, Twin, TwinProperties
+from azure.iot.hub.models import CloudToDeviceMethod, JobRequest, QuerySpecification, Twin, TwinProperties
 
 API_VERSION = "2021-04-12"
 FINAL = {"completed", "failed", "cancelled"}
@@ -43,6 +44,7 @@ class Hub:
     key: str
     keys: dict = field(default_factory=dict, repr=False)
     database: str = ""
+    authority: Path = Path()
 
     @property
     def connection_string(self) -> str:
@@ -127,6 +129,30 @@ class World:
             JobRequest(
                 job_id=job_id, type="scheduleUpdateTwin", update_twin=twin,
                 query_condition=condition or self.condition, start_time=start,
+                max_execution_time_in_seconds=seconds,
+            ),
+        )
+
+    def key(self, name: str) -> str:
+        return self.registry.get_device(name).authentication.symmetric_key.primary_key
+
+    def invoke(self, name: str, method: str, payload=None, response: int = 30, connect: int = 0):
+        return self.registry.invoke_device_method(
+            name,
+            CloudToDeviceMethod(
+                method_name=method, payload=payload, response_timeout_in_seconds=response,
+                connect_timeout_in_seconds=connect,
+            ),
+        )
+
+    def method_job(self, job_id: str, method: str, condition=None, payload=None, response: int = 30, seconds: int = 300):
+        return self.jobs.create_scheduled_job(
+            job_id,
+            JobRequest(
+                job_id=job_id, type="scheduleDeviceMethod", query_condition=condition or self.condition,
+                cloud_to_device_method=CloudToDeviceMethod(
+                    method_name=method, payload=payload, response_timeout_in_seconds=response,
+                ),
                 max_execution_time_in_seconds=seconds,
             ),
         )

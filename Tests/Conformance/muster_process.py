@@ -1,20 +1,40 @@
-"""Starts `muster dev` over TLS on a free port and stops it, with everything it started, at the end."""
+"""Starts `muster dev` over TLS and stops it, with everything it started, at the end.
+
+HTTP gets a free port; MQTT the one that the device SDK insists on."""
 
 import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import threading
 from pathlib import Path
 
+import pytest
+
 from certificates import Certificates
+from device import MQTT_PORT
 from hub import Hub
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = ["iothubowner", "service", "device", "registryRead", "registryReadWrite"]
 START_LIMIT = 60
 STOP_LIMIT = 60
+
+
+def claim_mqtt_port() -> None:
+    """Says who is in the way, if anybody is; the gateway would only fail to start."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", MQTT_PORT))
+        except OSError as error:
+            pytest.exit(
+                f"port {MQTT_PORT} on 127.0.0.1 is taken ({error.strerror}), and the device SDK cannot use another: "
+                "stop what listens there (`ss -ltnp 'sport = :8883'` shows it), then run these tests again",
+                returncode=1,
+            )
 
 
 class MusterProcess:
@@ -24,11 +44,12 @@ class MusterProcess:
         self.certificates = certificates
 
     def __enter__(self) -> "MusterProcess":
+        claim_mqtt_port()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
                     self.binary, "dev", "--ephemeral", "--json", "--listen", "127.0.0.1:0", "--log-level", "warning",
-                    "--listen-mqtt", "127.0.0.1:8883",
+                    "--listen-mqtt", f"127.0.0.1:{MQTT_PORT}",
                     "--tls-cert", str(self.certificates.chain), "--tls-key", str(self.certificates.key),
                 ],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
@@ -68,7 +89,7 @@ class MusterProcess:
         keys = {name: self._policy(name)["primaryKey"] for name in POLICIES}
         return Hub(
             host=fields["HostName"], policy=fields["SharedAccessKeyName"], key=fields["SharedAccessKey"],
-            keys=keys, database=self.addresses["databaseUrl"],
+            keys=keys, database=self.addresses["databaseUrl"], authority=self.certificates.authority,
         )
 
     def _policy(self, name: str) -> dict:
