@@ -20,6 +20,7 @@ def hub(tmp_path_factory) -> Hub:
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1"
     with MusterProcess(folder, made) as process:
         yield process.hub()
+        process.verify()
 
 
 @pytest.fixture

@@ -92,6 +92,14 @@ class MusterProcess:
             keys=keys, database=self.addresses["databaseUrl"], authority=self.certificates.authority,
         )
 
+    def verify(self) -> None:
+        """Recounts every job of the run from its work items."""
+        recount = subprocess.run(
+            [self.binary, "verify"], capture_output=True, text=True, timeout=60,
+            env={**os.environ, "DATABASE_URL": self.addresses["databaseUrl"]},
+        )
+        assert recount.returncode == 0, recount.stdout + recount.stderr
+
     def _policy(self, name: str) -> dict:
         shown = subprocess.run(
             [self.binary, "policy", "show", name, "--json"], check=True, capture_output=True, text=True,

@@ -80,11 +80,11 @@ def test_the_deadline(world, start, job_id):
     """A device that never came fails alone; the job is completed, and not before its deadline."""
     ids = world.create_devices(2)
     start(ids[0]).serve_methods()
-    world.method_job(job_id, "lockDoor", seconds=5)
+    world.method_job(job_id, "lockDoor", seconds=10)
     job = world.finished(job_id)
     assert job.status == "completed"
     assert (statistics(job)["succeededCount"], statistics(job)["failedCount"]) == (1, 1)
-    assert (job.end_time - job.start_time).total_seconds() >= 5
+    assert (job.end_time - job.start_time).total_seconds() >= 10
     results = by_device(world, job_id)
     assert results[ids[0]]["status"] == "completed"
     late = results[ids[1]]
@@ -133,13 +133,8 @@ def test_cancel_while_devices_are_waited_for(world, start, job_id):
 def test_large_answers_are_kept(world, start, job_id):
     [name] = world.create_devices(1)
     largest = "x" * (128 * 1024 - 2)
-    start(name, lambda request: (200, request.payload)).serve_methods()
+    device = start(name, lambda request: (200, largest)).serve_methods()
     world.method_job(job_id, "echo", payload="x" * 1000)
     assert world.finished(job_id).status == "completed"
-    second = f"{job_id}-2"
-    start_again = start(name, lambda request: (200, largest)).serve_methods()
-    world.method_job(second, "echo")
-    assert world.finished(second).status == "completed"
-    assert by_device(world, job_id)[name]["outcome"]["deviceMethodResponse"]["payload"] == "x" * 1000
-    assert by_device(world, second)[name]["outcome"]["deviceMethodResponse"]["payload"] == largest
-    assert len(start_again.methods.so_far()) == 1
+    assert device.methods.so_far() == [("echo", "x" * 1000)]
+    assert by_device(world, job_id)[name]["outcome"]["deviceMethodResponse"]["payload"] == largest

@@ -4,6 +4,7 @@ import http.client
 import json
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_an_unknown_device(world):
 def test_the_connect_timeout_passes(world, name):
     began = time.monotonic()
     response = refused(404, world.invoke, name, "lockDoor", connect=2)
-    assert 2 <= time.monotonic() - began < 12
+    assert 2 <= time.monotonic() - began < 30
     assert problem(response)["info"] == {"timeout": "00:00:02"}
 
 
@@ -138,34 +139,44 @@ def test_a_device_that_does_not_answer(world, start, name):
     device = start(name, lambda request: None).serve_methods()
     began = time.monotonic()
     response = refused(504, world.invoke, name, "lockDoor", response=5)
-    assert 5 <= time.monotonic() - began < 15
+    assert 5 <= time.monotonic() - began < 30, "the default would be 30"
     assert response.headers["iothub-errorcode"] == "GatewayTimeout"
     assert problem(response)["errorCode"] == 504101
     assert len(device.methods.so_far()) == 1, "called once, not again"
 
 
 def test_a_device_that_drops_during_the_call(world, start, name):
-    device = start(name, lambda request: device.client.disconnect(), connection_retry=False).serve_methods()
-    response = refused(404, world.invoke, name, "lockDoor")
+    """From another thread than its handler's: the SDK's disconnect waits for running handlers to return."""
+    device = start(name, lambda request: None).serve_methods()
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(refused, 404, world.invoke, name, "lockDoor", response=60)
+        device.methods.after(1)
+        device.client.disconnect()
+        response = call.result(timeout=30)
     assert problem(response)["errorCode"] == 404103
     assert len(device.methods.so_far()) == 1
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "name_of_error", "code"),
     [
-        {"responseTimeoutInSeconds": 4}, {"responseTimeoutInSeconds": 301}, {"connectTimeoutInSeconds": -1},
-        {"connectTimeoutInSeconds": 301}, {"methodName": None}, {"methodName": ""}, {"responseTimeoutInSeconds": "30"},
+        ({"responseTimeoutInSeconds": 4}, "ArgumentInvalid", 400004),
+        ({"responseTimeoutInSeconds": 301}, "ArgumentInvalid", 400004),
+        ({"connectTimeoutInSeconds": -1}, "ArgumentInvalid", 400004),
+        ({"connectTimeoutInSeconds": 301}, "ArgumentInvalid", 400004),
+        ({"methodName": None}, "ArgumentNull", 400005),
+        ({"methodName": ""}, "ArgumentNull", 400005),
+        ({"responseTimeoutInSeconds": "30"}, "DeserializationError", 400012),
     ],
     ids=str,
 )
-def test_bad_requests(world, start, name, change):
+def test_bad_requests(world, start, name, change, name_of_error, code):
     device = start(name).serve_methods()
     body = {"methodName": "lockDoor", "payload": None, **change}
     response = world.hub.request("POST", f"/twins/{name}/methods", json=body)
     assert response.status_code == 400
-    assert response.headers["iothub-errorcode"] == "ArgumentInvalid"
-    assert problem(response)["errorCode"] == 400004
+    assert response.headers["iothub-errorcode"] == name_of_error
+    assert problem(response)["errorCode"] == code
     assert device.methods.so_far() == []
 
 

@@ -1,19 +1,16 @@
-"""The tutorial's device: waits for lockDoor, answers 200 without a payload, and its process dies right after.
+"""The tutorial's device: answers lockDoor, and tells what it is asked to be. It runs until it is interrupted.
 
-The published program has an inverted error test and fails once it has answered, without saying goodbye to the hub; this
-one ends itself at the same point, to the same effect.
+Prints a line for each: "waiting", "locked", and the members of its desired properties, which it reads when it starts and
+hears of as they change.
 
 usage: lock_device.py CONNECTION-STRING AUTHORITY-FILE
 """
 
-import os
 import sys
 import threading
 from pathlib import Path
 
 from azure.iot.device import IoTHubDeviceClient, MethodResponse
-
-CRASHED = 70
 
 
 def main() -> None:
@@ -23,15 +20,25 @@ def main() -> None:
     )
 
     def on_method(request) -> None:
-        if request.name != "lockDoor":
-            return
-        client.send_method_response(MethodResponse.create_from_method_request(request, 200))
-        print("locked", flush=True)
-        os._exit(CRASHED)
+        if request.name == "lockDoor":
+            print("locked", flush=True)
+            client.send_method_response(MethodResponse.create_from_method_request(request, 200))
+        else:
+            client.send_method_response(MethodResponse.create_from_method_request(request, 404))
+
+    def on_desired(desired: dict) -> None:
+        for member, value in desired.items():
+            if not member.startswith("$"):
+                print(f"{member} = {value}", flush=True)
 
     client.on_method_request_received = on_method
+    client.on_twin_desired_properties_patch_received = on_desired
+    on_desired(client.get_twin()["desired"])
     print("waiting", flush=True)
-    threading.Event().wait()
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        client.shutdown()
 
 
 main()

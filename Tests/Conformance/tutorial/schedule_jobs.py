@@ -1,4 +1,4 @@
-"""The tutorial's back end: schedules a direct-method job and a twin-update job for now, and polls both until they end.
+"""The tutorial's back end: schedules a direct-method job and a twin-update job, both for now, and polls each until it ends.
 
 Prints each job's last state as a line of JSON. REQUESTS_CA_BUNDLE names the authority.
 
@@ -15,7 +15,7 @@ from azure.iot.hub import IoTHubJobManager
 from azure.iot.hub.models import CloudToDeviceMethod, JobRequest, Twin
 
 MAX_EXECUTION_SECONDS = 3600
-POLL_SECONDS = 0.5
+POLL_SECONDS = 5
 
 
 def monitor(manager: IoTHubJobManager, job_id: str):
