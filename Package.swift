@@ -116,12 +116,20 @@ let package = Package(
                 "MQTT", "HTTP", "Sockets", "Access", "SessionStore", "RouteStore", "LeaseStore", "Calls", "TwinModel",
                 "ServiceKit", "JSON",
             ]),
+        module(
+            "Bench",
+            [
+                "DevCluster", "Migrations", "OperatorClient", "TwinStore", "Access", "CommandLineKit", "Postgres",
+                "Redis",
+                "ServiceKit", "JSON",
+            ], resources: [.embedInCode("Queries")]),
         module("OperatorClient", ["Access", "HTTP", "Sockets", "ServiceKit", "JSON"]),
         .executableTarget(
             name: "muster",
             dependencies: [
                 "API",
                 "Access",
+                "Bench",
                 "Calls",
                 "CommandLineKit",
                 "Coordinator",
@@ -154,7 +162,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "TestKit", "DevCluster", "Migrations", "Notices", "API", "Calls", "Coordinator", "Worker", "JobStore",
+                "TestKit", "Bench", "DevCluster", "Migrations", "Notices", "API", "Calls", "Coordinator", "Worker",
+                "JobStore",
                 "LeaseStore", "RouteStore",
                 "TwinStore",
                 "OperatorClient", "SessionStore", "Gateway", "MQTT", "StoreKit", "HTTP", "Sockets", "Access", "Crypto",

@@ -110,6 +110,9 @@ package final class DevCluster: Sendable {
         site?.directory.unlock()
     }
 
+    /// The parent of a server's processes, for reading what they use; nil while it does not run.
+    package func processID(_ server: Server) -> Int32? { state.withLock { $0.servers[server]?.processID } }
+
     // MARK: single servers, for tests of failures
 
     /// Ends one server: in order, or as a power cut would (`SIGKILL`).

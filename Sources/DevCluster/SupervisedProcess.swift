@@ -7,10 +7,10 @@
 
 private import Dispatch
 private import Glibc
-import ServiceKit
+package import ServiceKit
 private import Synchronization
 
-final class SupervisedProcess: Sendable {
+package final class SupervisedProcess: Sendable {
     private struct State {
         /// The write end of the pipe.
         var lifeline: Int32?
@@ -47,10 +47,12 @@ final class SupervisedProcess: Sendable {
 
     private let endSignal: String
     private let life: Life
+    /// Of the shell, whose child the program is.
+    package let processID: Int32
 
     /// Starts `command` with both outputs appended to `log`. `lock` is a descriptor that shell and program inherit (as
     /// number 4), and so hold until both have ended.
-    init(
+    package init(
         command: [String], log: String, endSignal: String, removing directory: String, holding lock: Int32? = nil,
         environment: [String]
     )
@@ -96,6 +98,7 @@ final class SupervisedProcess: Sendable {
         }
         let started = pid
         self.endSignal = endSignal
+        processID = started
         let life = Life(lifeline: ends[1])
         self.life = life
         DispatchQueue(label: "supervised.process").async { Self.reap(started, life) }
@@ -104,7 +107,7 @@ final class SupervisedProcess: Sendable {
     deinit { Self.letGo(life) }
 
     /// Nil while the program runs.
-    var endStatus: Int32? { life.state.withLock { $0.status } }
+    package var endStatus: Int32? { life.state.withLock { $0.status } }
 
     /// The exit status, or 128 + signal, once the program has ended.
     func ended() async -> Int32 {
@@ -122,7 +125,7 @@ final class SupervisedProcess: Sendable {
     private static let signalInterval: Duration = .milliseconds(500)
 
     /// Ends the program in order, and by force after `grace`. May be called again.
-    func stop(grace: Duration, clock: any ServiceClock) async {
+    package func stop(grace: Duration, clock: any ServiceClock) async {
         let deadline = clock.now + grace
         let signaller = Task {
             do {
@@ -140,7 +143,7 @@ final class SupervisedProcess: Sendable {
 
     /// Ends the program at once, without a chance to tidy up. The shell stays to collect it: where no init does that, a
     /// zombie would look like a running server to the next one.
-    func kill() { send("KILL") }
+    package func kill() { send("KILL") }
 
     private func send(_ signal: String) {
         life.state.withLock { state in

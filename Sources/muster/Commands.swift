@@ -10,12 +10,15 @@ enum Commands {
         program: "muster",
         summary: "Muster runs jobs on fleets of devices: one job, millions of devices, every outcome accounted for.",
         groups: [
+            CommandGroup(name: "bench", summary: "Measurements of this machine, each beside its limit"),
             CommandGroup(name: "device", summary: "Devices of the registry"),
             CommandGroup(name: "job", summary: "Jobs on the devices that a condition selects"),
             CommandGroup(name: "policy", summary: "Shared access policies"),
             CommandGroup(name: "twin", summary: "Twins: tags, desired and reported properties"),
         ],
         entries: [
+            .init(BenchCommands.expandSpec, BenchCommands.expand),
+            .init(BenchCommands.twinPatchSpec, BenchCommands.twinPatch),
             .init(CoordinatorCommand.spec, CoordinatorCommand.run),
             .init(DevCommand.spec, DevCommand.run),
             .init(DeviceCallCommand.spec, DeviceCallCommand.run),

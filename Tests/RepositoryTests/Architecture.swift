@@ -32,7 +32,7 @@ enum Architecture {
         "TestKit": [],
         "Bench": ["muster"],
         "CommandLineKit": ["muster", "OperatorClient", "Simulator", "Bench"],
-        "OperatorClient": ["muster"],
+        "OperatorClient": ["muster", "Bench"],
     ]
 
     /// Pure: no I/O, no clock, no randomness, and therefore none of the system's modules either.

@@ -1,0 +1,19 @@
+// `muster bench`: what the product reaches, and beside each figure the limit measured in the same run.
+
+/// The benchmarks by name.
+package enum Bench: String, Sendable, CaseIterable {
+    case expand
+    case twinPatch = "twin-patch"
+
+    package func run(_ settings: BenchSettings, _ context: BenchContext) async throws -> BenchReport {
+        try await BenchCluster.run(settings, context) { cluster in
+            let head = try await Machine.head(cluster, settings)
+            let rows =
+                switch self {
+                case .expand: try await ExpandBench.rows(cluster)
+                case .twinPatch: try await TwinPatchBench.rows(cluster)
+                }
+            return BenchReport(name: rawValue, head: head, rows: rows)
+        }
+    }
+}

@@ -1,0 +1,257 @@
+// What a benchmark runs on: stores that keep every promise of durability, and the roles as processes of their own, so
+// that what each of them uses can be read.
+
+internal import Access
+internal import DevCluster
+internal import Foundation
+internal import JSON
+internal import Migrations
+internal import OperatorClient
+internal import Postgres
+internal import Redis
+internal import ServiceKit
+internal import Synchronization
+internal import TwinStore
+
+final class BenchCluster: Sendable {
+    private struct State {
+        var roles: [RoleProcess] = []
+        var client: OperatorClient?
+        /// Each life of the roles has keys of its own in Redis.
+        var life = 0
+    }
+
+    /// Vacuums and fills of large tables.
+    static let longTimeout: Duration = .seconds(3600)
+
+    let context: BenchContext
+    let settings: BenchSettings
+    let pool: PostgresPool
+    let redis: RedisClient
+    private let environment: [String]
+    private let servers: DevCluster?
+    private let state = Mutex(State())
+
+    private init(
+        _ context: BenchContext, _ settings: BenchSettings, servers: DevCluster?, postgres: String, redisURL: String
+    ) throws {
+        self.context = context
+        self.settings = settings
+        self.servers = servers
+        pool = PostgresPool(
+            PostgresConfiguration(
+                connectionString: postgres, maximumConnections: BareForm.connectionsMaximum + 2,
+                statementTimeout: Self.longTimeout),
+            clock: context.clock, random: context.random, log: .silent, metrics: Metrics())
+        redis = try RedisClient(
+            RedisConfiguration(url: redisURL), clock: context.clock, random: context.random, log: .silent,
+            metrics: Metrics())
+        let path = context.environment["PATH"] ?? "/usr/bin:/bin"
+        environment = ["PATH=\(path)", "LC_ALL=C.UTF-8", "DATABASE_URL=\(postgres)", "REDIS_URL=\(redisURL)"]
+    }
+
+    /// Gives `body` a cluster with a migrated, empty database, and takes everything away again.
+    static func run<Value: Sendable>(
+        _ settings: BenchSettings, _ context: BenchContext, _ body: (BenchCluster) async throws -> Value
+    ) async throws -> Value {
+        context.progress("starting PostgreSQL and Redis")
+        let servers = settings.databaseURL == nil ? Self.servers(settings, context) : nil
+        let cluster: BenchCluster
+        if let servers {
+            let addresses = try await servers.start()
+            cluster = try BenchCluster(
+                context, settings, servers: servers, postgres: addresses.postgres, redisURL: addresses.redis)
+        } else {
+            guard let database = settings.databaseURL, let redis = settings.redisURL else {
+                throw BenchError.onlyOneStore
+            }
+            try FileManager.default.createDirectory(
+                atPath: settings.directory, withIntermediateDirectories: true)
+            cluster = try BenchCluster(context, settings, servers: nil, postgres: database, redisURL: redis)
+        }
+        do {
+            _ = try await Migrator(cluster.pool).apply()
+            guard try await cluster.isEmpty else { throw BenchError.databaseInUse }
+            let value = try await body(cluster)
+            if servers == nil { try await cluster.removeAll() }
+            await cluster.close()
+            return value
+        } catch {
+            await cluster.close()
+            throw error
+        }
+    }
+
+    private static func servers(_ settings: BenchSettings, _ context: BenchContext) -> DevCluster {
+        // A quarter of the memory, as PostgreSQL's manual advises, and log for the largest round without a checkpoint.
+        let memory = ProcessInfo.processInfo.physicalMemory / 4_000_000
+        let options = DevCluster.Options(
+            directory: settings.directory, isEphemeral: true,
+            postgresSettings: ["shared_buffers": "\(min(memory, 4096))MB", "max_wal_size": "16GB"])
+        return DevCluster(options, environment: context.environment, clock: context.clock, random: context.random)
+    }
+
+    private func close() async {
+        await stopRoles()
+        await redis.close()
+        await pool.close()
+        await servers?.stop()
+        do {
+            try FileManager.default.removeItem(atPath: settings.directory)
+        } catch {
+            return  // The servers removed it, or it belongs to somebody else.
+        }
+    }
+
+    // MARK: Data
+
+    private var isEmpty: Bool {
+        get async throws {
+            guard let row = try await pool.run(Statements.findRows).first else { return true }
+            return try !row.get("in_use", as: Bool.self)
+        }
+    }
+
+    private func removeAll() async throws {
+        await stopRoles()
+        try await pool.run(Statements.resetJobs)
+        try await pool.run(Statements.dropBareItems)
+        try await pool.run(Statements.removeDevices)
+    }
+
+    /// Devices 1 to `count`, after `existing`.
+    func fill(_ count: Int, after existing: Int = 0) async throws {
+        let step = 100_000
+        for first in stride(from: existing + 1, through: count, by: step) {
+            context.progress("making devices: \(first - 1) of \(count)")
+            try await pool.run(
+                Statements.fillDevices,
+                [
+                    .integer(Int64(first)), .integer(Int64(min(first + step - 1, count))),
+                    .integer(Int64(truncatingIfNeeded: settings.seed)),
+                ])
+        }
+        try await settle()
+    }
+
+    /// Stops the roles and takes jobs, dead rows and dirty pages away: each round starts alike.
+    func reset() async throws {
+        await stopRoles()
+        try await pool.run(Statements.resetJobs)
+        try await settle()
+    }
+
+    private func settle() async throws {
+        try await pool.run(Statements.vacuumTwins)
+        try await pool.run(Statements.checkpoint)
+    }
+
+    static func deviceID(_ number: Int) -> String {
+        let digits = String(number)
+        return "bench-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    }
+
+    // MARK: Roles
+
+    /// Starts a coordinator and workers, and waits until they are ready.
+    func startRoles(workers: Int) async throws {
+        let life = state.withLock { state in
+            state.life += 1
+            return state.life
+        }
+        let coordinator = try role("coordinator", ["coordinator", "--listen", "127.0.0.1:0"], life: life)
+        let address = try await coordinator.event("listening")["address"]?.stringValue ?? ""
+        _ = try await coordinator.event("leadership_taken")
+        let port = address.split(separator: ":").last ?? ""
+        let endpoint = try ServiceEndpoint(
+            connectionString: try await connectionString(port: String(port)), isPlain: true)
+        let client = OperatorClient(
+            OperatorClient.Configuration(endpoint: endpoint), clock: context.clock, random: context.random)
+        state.withLock { $0.client = client }
+        var options = ["worker"]
+        if let batches = settings.concurrentBatches {
+            options += ["--concurrent-batches", "\(batches)", "--database-connections", "\(batches + 4)"]
+        }
+        for number in 0..<workers {
+            let worker = try role("worker \(number + 1)", options, life: life)
+            _ = try await worker.event("worker_started")
+        }
+    }
+
+    private func role(_ name: String, _ arguments: [String], life: Int) throws -> RoleProcess {
+        let file = "\(settings.directory)/\(life)-\(name.replacing(" ", with: "-")).log"
+        let process = try RoleProcess(
+            name: name, arguments: arguments + ["--redis-prefix", "bench-\(life)"], environment: environment, log: file,
+            clock: context.clock)
+        state.withLock { $0.roles.append(process) }
+        return process
+    }
+
+    func stopRoles() async {
+        let (roles, client) = state.withLock { state in
+            defer { (state.roles, state.client) = ([], nil) }
+            return (state.roles, state.client)
+        }
+        client?.close()
+        await withTaskGroup(of: Void.self) { group in
+            for role in roles { group.addTask { await role.stop() } }
+        }
+    }
+
+    /// The HTTP API of the coordinator that runs.
+    var client: OperatorClient {
+        get throws {
+            guard let client = state.withLock({ $0.client }) else {
+                throw BenchError.roleFailed(name: "coordinator", log: "it was not started")
+            }
+            return client
+        }
+    }
+
+    private func connectionString(port: String) async throws -> String {
+        guard let owner = try await TwinStore(pool).policies().first(where: { $0.name == "iothubowner" }) else {
+            throw BenchError.jobFailed("The database has no policy iothubowner.")
+        }
+        return ConnectionString.service(hostName: "localhost:\(port)", policyName: owner.name, key: owner.primaryKey)
+    }
+
+    // MARK: What they use
+
+    struct Usage: Sendable {
+        fileprivate let groups: [(name: String, cpu: Double, peak: Int)]
+
+        func processes(since earlier: Usage) -> [ProcessUse] {
+            groups.map { group in
+                let before = earlier.groups.first { $0.name == group.name }?.cpu ?? 0
+                return ProcessUse(name: group.name, cpuSeconds: max(0, group.cpu - before), peakBytes: group.peak)
+            }
+        }
+    }
+
+    /// Of the roles, the servers if they are ours, and this process.
+    var usage: Usage {
+        let table = ProcessTable()
+        var groups: [(name: String, cpu: Double, peak: Int)] = []
+        func add(_ name: String, _ pid: Int32, withDescendants: Bool = true) {
+            groups.append(
+                (
+                    name, table.cpuSeconds(pid, withDescendants: withDescendants),
+                    table.peakBytes(pid, withDescendants: withDescendants)
+                ))
+        }
+        for role in state.withLock({ $0.roles }) { add(role.name, role.process.processID) }
+        if let pid = servers?.processID(.postgres) { add("postgres", pid) }
+        if let pid = servers?.processID(.redis) { add("redis", pid) }
+        add("bench", ProcessInfo.processInfo.processIdentifier, withDescendants: false)
+        return Usage(groups: groups)
+    }
+
+    /// Runs `body`, which returns the number of items and the seconds they took, or nil for the time of the body.
+    func measured(_ body: () async throws -> (items: Int, seconds: Double?)) async throws -> Run {
+        let before = usage
+        let start = context.clock.now
+        let (items, seconds) = try await body()
+        let elapsed = (context.clock.now - start).inSeconds
+        return Run(items: items, seconds: seconds ?? elapsed, processes: usage.processes(since: before))
+    }
+}

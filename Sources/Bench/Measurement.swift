@@ -1,0 +1,127 @@
+// What was measured, as values: series of repeats, the limit beside them, and what each process used.
+
+/// The same figure from several rounds.
+package struct Series: Sendable, Hashable {
+    package let values: [Double]
+
+    package init(_ values: [Double]) {
+        precondition(!values.isEmpty, "a series has at least one value")
+        self.values = values
+    }
+
+    package var median: Double {
+        let sorted = values.sorted()
+        let middle = sorted.count / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
+    package var least: Double { values.reduce(values[0], min) }
+    package var most: Double { values.reduce(values[0], max) }
+    /// From the least to the most, as a share of the median.
+    package var spread: Double { median > 0 ? (most - least) / median : 0 }
+}
+
+/// CPU and memory of one process, or of a server with all its children, during one run.
+package struct ProcessUse: Sendable, Hashable {
+    package let name: String
+    package let cpuSeconds: Double
+    /// Of the largest process of the group, since it began.
+    package let peakBytes: Int
+
+    package init(name: String, cpuSeconds: Double, peakBytes: Int) {
+        self.name = name
+        self.cpuSeconds = cpuSeconds
+        self.peakBytes = peakBytes
+    }
+}
+
+/// One timed run.
+package struct Run: Sendable {
+    package let items: Int
+    package let seconds: Double
+    package let processes: [ProcessUse]
+    package var rate: Double { seconds > 0 ? Double(items) / seconds : 0 }
+}
+
+/// One line of a report.
+package struct BenchRow: Sendable {
+    package struct Limit: Sendable {
+        package let name: String
+        package let series: Series
+    }
+
+    package enum Wanted: Sendable, Hashable {
+        /// Share of the limit.
+        case ratio(Double)
+        case atLeast(Double)
+        case atMost(Double)
+    }
+
+    package let name: String
+    package let unit: String
+    package let series: Series
+    package var limit: Limit?
+    package var wanted: Wanted?
+    /// CPU per 1,000 items and peak memory, by process: medians over the rounds.
+    package var processes: [Process] = []
+    package var note: String?
+
+    package struct Process: Sendable, Hashable {
+        package let name: String
+        package let cpuSecondsPer1000: Double
+        package let peakBytes: Int
+    }
+
+    package init(name: String, unit: String, series: Series) {
+        self.name = name
+        self.unit = unit
+        self.series = series
+    }
+
+    /// Items per second of several runs.
+    package init(name: String, runs: [Run]) {
+        self.init(name: name, unit: "items/s", series: Series(runs.map(\.rate)))
+        processes = Self.processes(runs)
+    }
+
+    /// By round, since both were measured at the same time of the same run; the median of those.
+    package var ratio: Double? {
+        guard let limit else { return nil }
+        guard limit.series.values.count == series.values.count else { return series.median / limit.series.median }
+        return Series(zip(series.values, limit.series.values).map { $1 > 0 ? $0 / $1 : 0 }).median
+    }
+
+    package var isMet: Bool? {
+        switch wanted {
+        case .ratio(let share): ratio.map { $0 >= share }
+        case .atLeast(let value): series.median >= value
+        case .atMost(let value): series.median <= value
+        case nil: nil
+        }
+    }
+
+    static func processes(_ runs: [Run]) -> [Process] {
+        guard let names = runs.first?.processes.map(\.name) else { return [] }
+        return names.map { name in
+            let uses = runs.flatMap { run in
+                run.processes.filter { $0.name == name }.map { (items: Double(run.items), use: $0) }
+            }
+            return Process(
+                name: name,
+                cpuSecondsPer1000: Series(uses.map { $0.use.cpuSeconds / max($0.items, 1) * 1000 }).median,
+                peakBytes: uses.map(\.use.peakBytes).reduce(0, max))
+        }
+    }
+}
+
+package struct BenchReport: Sendable {
+    package let name: String
+    /// Machine, versions and settings.
+    package let head: [(name: String, value: String)]
+    package let rows: [BenchRow]
+
+    package init(name: String, head: [(name: String, value: String)], rows: [BenchRow]) {
+        self.name = name
+        self.head = head
+        self.rows = rows
+    }
+}
