@@ -119,9 +119,8 @@ let package = Package(
         module(
             "Bench",
             [
-                "DevCluster", "Migrations", "OperatorClient", "TwinStore", "Access", "CommandLineKit", "Postgres",
-                "Redis",
-                "ServiceKit", "JSON",
+                "CLinux", "DevCluster", "Migrations", "OperatorClient", "TwinStore", "Access", "CommandLineKit",
+                "Postgres", "Redis", "ServiceKit", "JSON",
             ], resources: [.embedInCode("Queries")]),
         module("OperatorClient", ["Access", "HTTP", "Sockets", "ServiceKit", "JSON"]),
         .executableTarget(

@@ -3,6 +3,7 @@
 /// The benchmarks by name.
 package enum Bench: String, Sendable, CaseIterable {
     case expand
+    case methods
     case twinPatch = "twin-patch"
 
     package func run(_ settings: BenchSettings, _ context: BenchContext) async throws -> BenchReport {
@@ -11,6 +12,7 @@ package enum Bench: String, Sendable, CaseIterable {
             let rows =
                 switch self {
                 case .expand: try await ExpandBench.rows(cluster)
+                case .methods: try await MethodsBench.rows(cluster)
                 case .twinPatch: try await TwinPatchBench.rows(cluster)
                 }
             return BenchReport(name: rawValue, head: head, rows: rows)

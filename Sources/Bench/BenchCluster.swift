@@ -17,7 +17,8 @@ final class BenchCluster: Sendable {
     private struct State {
         var roles: [RoleProcess] = []
         var client: OperatorClient?
-        /// Each life of the roles has keys of its own in Redis.
+        var connectionString = ""
+        /// Each life of the roles has log files and keys in Redis of its own.
         var life = 0
     }
 
@@ -137,6 +138,7 @@ final class BenchCluster: Sendable {
     /// Stops the roles and takes jobs, dead rows and dirty pages away: each round starts alike.
     func reset() async throws {
         await stopRoles()
+        state.withLock { $0.life += 1 }
         try await pool.run(Statements.resetJobs)
         try await settle()
     }
@@ -146,43 +148,80 @@ final class BenchCluster: Sendable {
         try await pool.run(Statements.checkpoint)
     }
 
-    static func deviceID(_ number: Int) -> String {
-        let digits = String(number)
-        return "bench-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
-    }
+    /// As `fill_devices.sql` names them.
+    static let devicePrefix = "bench-"
+    static let deviceOffset = 10_000_000
+    static func deviceID(_ number: Int) -> String { devicePrefix + String(deviceOffset + number) }
 
     // MARK: Roles
 
     /// Starts a coordinator and workers, and waits until they are ready.
     func startRoles(workers: Int) async throws {
-        let life = state.withLock { state in
-            state.life += 1
-            return state.life
-        }
-        let coordinator = try role("coordinator", ["coordinator", "--listen", "127.0.0.1:0"], life: life)
+        let coordinator = try start("coordinator", roleArguments(["coordinator", "--listen", "127.0.0.1:0"]))
         let address = try await coordinator.event("listening")["address"]?.stringValue ?? ""
         _ = try await coordinator.event("leadership_taken")
         let port = address.split(separator: ":").last ?? ""
-        let endpoint = try ServiceEndpoint(
-            connectionString: try await connectionString(port: String(port)), isPlain: true)
+        let connectionString = try await connectionString(port: String(port))
+        let endpoint = try ServiceEndpoint(connectionString: connectionString, isPlain: true)
         let client = OperatorClient(
             OperatorClient.Configuration(endpoint: endpoint), clock: context.clock, random: context.random)
-        state.withLock { $0.client = client }
+        state.withLock { ($0.client, $0.connectionString) = (client, connectionString) }
         var options = ["worker"]
         if let batches = settings.concurrentBatches {
             options += ["--concurrent-batches", "\(batches)", "--database-connections", "\(batches + 4)"]
         }
         for number in 0..<workers {
-            let worker = try role("worker \(number + 1)", options, life: life)
+            let worker = try start("worker \(number + 1)", roleArguments(options))
             _ = try await worker.event("worker_started")
         }
     }
 
-    private func role(_ name: String, _ arguments: [String], life: Int) throws -> RoleProcess {
-        let file = "\(settings.directory)/\(life)-\(name.replacing(" ", with: "-")).log"
+    /// Starts a gateway for so many devices; returns its address.
+    func startGateway(devices: Int) async throws -> String {
+        let gateway = try start(
+            "gateway",
+            roleArguments([
+                "gateway", "--listen-mqtt", "127.0.0.1:0", "--name", "bench", "--sessions",
+                "\(devices + Self.spareSessions)",
+            ]))
+        let event = try await gateway.event("listening_mqtt")
+        guard let address = event["address"]?.stringValue else {
+            throw BenchError.roleFailed(name: gateway.name, log: event.text)
+        }
+        return address
+    }
+
+    /// Devices that come back while the gateway still holds their old session.
+    private static let spareSessions = 100
+
+    /// Connects devices `first` and following, and waits until all are subscribed.
+    func startFleet(
+        _ name: String, devices: Int, after first: Int = 0, gateway: String, options: [String] = []
+    ) async throws {
+        let connectionString = state.withLock { $0.connectionString }
+        let fleet = try start(
+            name,
+            [
+                "simulate", "--devices", "\(devices)", "--prefix", Self.devicePrefix, "--first",
+                "\(Self.deviceOffset + first + 1)", "--mqtt", gateway, "--plain", "--json", "--seed",
+                "\(settings.seed)", "--connection-string", connectionString,
+            ] + options)
+        context.progress("connecting \(devices) devices")
+        _ = try await fleet.event("ready", within: Self.connectPatience)
+    }
+
+    /// Connecting is not what is measured; a machine under load takes its time.
+    private static let connectPatience: Duration = .seconds(300)
+
+    private func roleArguments(_ arguments: [String]) -> [String] {
+        arguments + ["--redis-prefix", "bench-\(state.withLock { $0.life })"]
+    }
+
+    /// Starts this binary with `arguments` and counts what it uses under `name`.
+    func start(_ name: String, _ arguments: [String]) throws -> RoleProcess {
+        let file = "\(settings.directory)/\(state.withLock { $0.life })-\(name.replacing(" ", with: "-")).log"
         let process = try RoleProcess(
-            name: name, arguments: arguments + ["--redis-prefix", "bench-\(life)"], environment: environment, log: file,
-            clock: context.clock)
+            name: name, arguments: arguments, environment: environment, log: file, clock: context.clock)
         state.withLock { $0.roles.append(process) }
         return process
     }

@@ -46,13 +46,15 @@ extension BenchReport {
     }
 
     private static func wanted(_ row: BenchRow) -> String {
-        let verdict = row.isMet.map { $0 ? " (met)" : " (missed)" } ?? ""
-        return switch row.wanted {
-        case .ratio(let share): "ratio \(fixed(share, 2))\(verdict)"
-        case .atLeast(let value): "at least \(number(value))\(verdict)"
-        case .atMost(let value): "at most \(number(value))\(verdict)"
-        case nil: ""
-        }
+        row.wanted.map { wanted in
+            let text =
+                switch wanted {
+                case .ratio(let share): "ratio \(fixed(share, 2))"
+                case .atLeast(let value): "at least \(number(value))"
+                case .atMost(let value): "at most \(number(value))"
+                }
+            return text + (row.isMet(wanted) ? " (met)" : " (missed)")
+        }.joined(separator: ", ")
     }
 
     /// Whole above a hundred, else with three digits that count.
@@ -85,13 +87,14 @@ extension BenchReport {
             object["limit"] = .object(JSONObject([("name", .string(limit.name))] + json(limit.series)))
         }
         if let ratio = row.ratio { object["ratio"] = .number(ratio) }
-        switch row.wanted {
-        case .ratio(let share): object["wantedRatio"] = .number(share)
-        case .atLeast(let value): object["wantedAtLeast"] = .number(value)
-        case .atMost(let value): object["wantedAtMost"] = .number(value)
-        case nil: break
+        for wanted in row.wanted {
+            switch wanted {
+            case .ratio(let share): object["wantedRatio"] = .number(share)
+            case .atLeast(let value): object["wantedAtLeast"] = .number(value)
+            case .atMost(let value): object["wantedAtMost"] = .number(value)
+            }
         }
-        if let isMet = row.isMet { object["isMet"] = .bool(isMet) }
+        if !row.wanted.isEmpty { object["isMet"] = .bool(row.wanted.allSatisfy(row.isMet)) }
         if let note = row.note { object["note"] = .string(note) }
         object["processes"] = .array(
             row.processes.map {

@@ -11,6 +11,8 @@ package struct BenchSettings: Sendable {
     package var repeats = 3
     /// Where private stores, logs of the roles and sockets live; removed at the end.
     package var directory: String
+    /// Of the devices' subscriptions and answers.
+    package var qos = 1
     /// Stores to use instead of private ones. The database must be empty.
     package var databaseURL: String?
     package var redisURL: String?

@@ -21,7 +21,7 @@ enum ExpandBench {
         }
         var row = BenchRow(name: "expansion", runs: product)
         row.limit = BenchRow.Limit(name: "bare INSERT … SELECT", series: Series(bare.map(\.rate)))
-        row.wanted = .ratio(wanted)
+        row.wanted = [.ratio(wanted)]
         return [row, BenchRow(name: "bare INSERT … SELECT", runs: bare)]
     }
 

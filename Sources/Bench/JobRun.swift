@@ -39,6 +39,11 @@ extension BenchCluster {
         try await pool.run(Statements.readJobTimes, [.text(id)]).first.map { try JobTimes($0) }
     }
 
+    /// From the first creation to the last end.
+    func seconds(_ ids: [String]) async throws -> Double? {
+        try await pool.run(Statements.readJobsSeconds, [.textArray(ids.map { Optional($0) })]).first?.get("seconds")
+    }
+
     /// Polls until `condition` holds.
     func wait(for id: String, _ label: String, until condition: (JobTimes) -> Bool) async throws -> JobTimes {
         let deadline = context.clock.now + Self.jobPatience

@@ -60,7 +60,7 @@ package struct BenchRow: Sendable {
     package let unit: String
     package let series: Series
     package var limit: Limit?
-    package var wanted: Wanted?
+    package var wanted: [Wanted] = []
     /// CPU per 1,000 items and peak memory, by process: medians over the rounds.
     package var processes: [Process] = []
     package var note: String?
@@ -90,12 +90,11 @@ package struct BenchRow: Sendable {
         return Series(zip(series.values, limit.series.values).map { $1 > 0 ? $0 / $1 : 0 }).median
     }
 
-    package var isMet: Bool? {
+    package func isMet(_ wanted: Wanted) -> Bool {
         switch wanted {
-        case .ratio(let share): ratio.map { $0 >= share }
+        case .ratio(let share): (ratio ?? 0) >= share
         case .atLeast(let value): series.median >= value
         case .atMost(let value): series.median <= value
-        case nil: nil
         }
     }
 

@@ -13,7 +13,7 @@ struct RoleProcess: Sendable {
     private let clock: any ServiceClock
 
     /// A role starts within a second; a machine under load may take longer.
-    private static let startPatience: Duration = .seconds(60)
+    static let startPatience: Duration = .seconds(60)
     /// A worker finishes its batches first.
     private static let stopGrace: Duration = .seconds(30)
 
@@ -27,11 +27,14 @@ struct RoleProcess: Sendable {
     }
 
     /// The first line of the log that reports `event`, once it is there.
-    func event(_ event: String) async throws -> JSONValue {
-        let deadline = clock.now + Self.startPatience
-        while clock.now < deadline, process.endStatus == nil {
+    func event(_ event: String, within patience: Duration = startPatience) async throws -> JSONValue {
+        let deadline = clock.now + patience
+        while true {
+            // Asked before the log is read: what a process wrote before its end counts.
+            let isOver = clock.now >= deadline || process.endStatus != nil
             if let line = lines.first(where: { $0["event"] == .string(event) }) { return line }
-            try await clock.sleep(for: .milliseconds(20))
+            if isOver { break }
+            try await clock.sleep(for: .milliseconds(50))
         }
         throw BenchError.roleFailed(name: name, log: tail)
     }

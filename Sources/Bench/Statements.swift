@@ -11,6 +11,7 @@ enum Statements {
     static let fillDevices = Statement("fill_devices", PackageResources.fill_devices_sql)
     static let findRows = Statement("find_rows", PackageResources.find_rows_sql)
     static let readJobTimes = Statement("read_job_times", PackageResources.read_job_times_sql)
+    static let readJobsSeconds = Statement("read_jobs_seconds", PackageResources.read_jobs_seconds_sql)
     static let readSettings = Statement("read_settings", PackageResources.read_settings_sql)
     static let removeDevices = Statement("remove_devices", PackageResources.remove_devices_sql)
     static let resetJobs = Statement("reset_jobs", PackageResources.reset_jobs_sql)

@@ -53,7 +53,7 @@ package enum TwinPatchBench {
         let bareName = "bare UPDATE, \(form.batch) a batch, \(form.connections) connections"
         var row = BenchRow(name: "twin job, end to end", runs: product)
         row.limit = BenchRow.Limit(name: bareName, series: Series(bare.map(\.rate)))
-        row.wanted = .ratio(wanted)
+        row.wanted = [.ratio(wanted)]
         var bareRow = BenchRow(name: "bare UPDATE, same effect", runs: bare)
         bareRow.limit = BenchRow.Limit(name: "shallow UPDATE", series: Series(shallow.map(\.rate)))
         return [row, bareRow, BenchRow(name: "shallow UPDATE", runs: shallow)]

@@ -18,7 +18,10 @@ enum Commands {
         ],
         entries: [
             .init(BenchCommands.expandSpec, BenchCommands.expand),
+            .init(BenchCommands.methodsSpec, BenchCommands.methods),
             .init(BenchCommands.twinPatchSpec, BenchCommands.twinPatch),
+            .init(EchoCommands.clientSpec, EchoCommands.client),
+            .init(EchoCommands.serverSpec, EchoCommands.server),
             .init(CoordinatorCommand.spec, CoordinatorCommand.run),
             .init(DevCommand.spec, DevCommand.run),
             .init(DeviceCallCommand.spec, DeviceCallCommand.run),

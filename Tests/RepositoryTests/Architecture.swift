@@ -27,7 +27,7 @@ enum Architecture {
         "CLibPQ": ["Postgres"],
         "CHiredis": ["Redis"],
         "COpenSSL": ["Sockets", "Crypto"],
-        "CLinux": ["Sockets"],
+        "CLinux": ["Sockets", "Bench"],
         "DevCluster": ["muster", "TestKit", "Bench"],
         "TestKit": [],
         "Bench": ["muster"],

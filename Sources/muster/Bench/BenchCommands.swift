@@ -19,6 +19,17 @@ enum BenchCommands {
         table with the same keys and indexes.
         """, devices: 1_000_000)
 
+    static let methodsSpec = spec(
+        .methods, "Measure a direct-method job against a plain epoll echo of the same packets",
+        """
+        A job that calls every simulated device once, over real MQTT through a gateway; beside it the same packets between
+        two processes that only know sockets and epoll.
+        """, devices: 10_000,
+        options: [
+            OptionSpec(
+                name: "qos", kind: .integer(0...1), default: "1", help: "of the devices' subscriptions and answers")
+        ])
+
     static let twinPatchSpec = spec(
         .twinPatch, "Measure a twin job end to end against a bare UPDATE of the same effect",
         """
@@ -35,6 +46,10 @@ enum BenchCommands {
         ])
 
     static let expand: Action = { try await run(.expand, $0, $1) { _, _ in } }
+
+    static let methods: Action = {
+        try await run(.methods, $0, $1) { settings, command in settings.qos = command.integer("qos") }
+    }
 
     static let twinPatch: Action = { command, context in
         try await run(.twinPatch, command, context) { settings, command in
