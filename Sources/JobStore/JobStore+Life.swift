@@ -87,7 +87,10 @@ extension JobStore {
         let rows = try await pool.run(
             Statements.endBatches,
             [.integer(job), .integer(Int64(Limits.endChunkItems / Limits.batchItems))]
-                + Self.endOutcome(isCancelled: isCancelled))
+                + Self.endOutcome(isCancelled: isCancelled) + [
+                    .text(ItemErrorCode.outcomeUnknown.rawValue),
+                    .text("The call may have reached the device; nobody learnt its outcome before the job ended."),
+                ])
         guard let row = rows.first else { return (0, 0) }
         return (try row.get("batches"), try row.get("items"))
     }

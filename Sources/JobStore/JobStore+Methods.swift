@@ -98,10 +98,11 @@ extension JobStore {
     }
 
     /// Commits the dispatches; nil when nothing may be sent: the batch is no longer the caller's, its job was cancelled,
-    /// or less than `Limits.dispatchTimeLeft` is left to the deadline. Otherwise the time that is left.
+    /// or less than `Limits.dispatchTimeLeft` is left to the deadline. Otherwise the gateways, as `name~incarnation`,
+    /// that may be handed their parts; the others are not among the living.
     package func dispatch(
         _ parts: [DispatchPart], of batch: ClaimedBatch, sendBefore: Int64, response: Duration
-    ) async throws(StoreError) -> Duration? {
+    ) async throws(StoreError) -> Set<String>? {
         let rows = try await pool.run(
             Statements.insertDispatches,
             key(batch) + [
@@ -110,7 +111,13 @@ extension JobStore {
                 .integer(response.milliseconds), .integer(Limits.dispatchTimeLeft.milliseconds),
             ])
         guard let row = rows.first else { return nil }
-        return .milliseconds(try row.get("time_left") as Int64)
+        let living: [String] = try row.get("gateways")
+        return Set(living)
+    }
+
+    /// Forgets the dispatches of a batch of which each call is recorded or certainly not sent.
+    package func settleDispatches(of batch: ClaimedBatch) async throws(StoreError) {
+        _ = try await pool.run(Statements.settleDispatches, key(batch))
     }
 
     package func record(

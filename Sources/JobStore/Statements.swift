@@ -53,6 +53,7 @@ enum Statements {
     static let resignLeadership = Statement("resign_leadership", PackageResources.resign_leadership_sql)
     static let returnBatches = Statement("return_batches", PackageResources.return_batches_sql)
     static let selectDevices = Statement("select_devices", PackageResources.select_devices_sql)
+    static let settleDispatches = Statement("settle_dispatches", PackageResources.settle_dispatches_sql)
     static let startJobs = Statement("start_jobs", PackageResources.start_jobs_sql)
     static let unparkDevices = Statement("unpark_devices", PackageResources.unpark_devices_sql, isPrepared: false)
 }

@@ -34,7 +34,7 @@ package struct MethodBatchState: Sendable {
     /// Milliseconds of Redis' clock until which each asked gateway must remember an item.
     private var rememberedUntil: [Int64: Int64] = [:]
 
-    /// `response`: how long a gateway waits for an answer.
+    /// `response`: how long a gateway waits for an answer at most.
     package init(items open: [OpenItem], dispatches: [Dispatch], response: Duration, now: Instant) {
         self.response = response
         for item in open {
@@ -136,18 +136,23 @@ package struct MethodBatchState: Sendable {
 
     // MARK: What happened
 
-    package mutating func handedOver(_ seqs: [Int64], to gateway: String, number: Int64, now: Instant) {
+    /// `response`: how long the gateway waits for an answer.
+    package mutating func handedOver(
+        _ seqs: [Int64], to gateway: String, number: Int64, response: Duration, now: Instant
+    ) {
         for seq in seqs {
             guard case .toSend(_, let tries)? = progress[seq] else { continue }
-            progress[seq] = .awaiting(gateway: gateway, number: number, until: overdue(now), tries: tries)
+            progress[seq] = .awaiting(gateway: gateway, number: number, until: overdue(now, response), tries: tries)
         }
     }
 
-    private func overdue(_ now: Instant) -> Instant { now + Limits.sendWindow + response + Limits.answerSlack }
+    private func overdue(_ now: Instant, _ response: Duration) -> Instant {
+        now + Limits.sendWindow + response + Limits.answerSlack
+    }
 
-    /// Nothing was handed over (too late, or a full inbox): to be tried again a moment later.
-    package mutating func postponed(_ seqs: [Int64], now: Instant) {
-        for seq in seqs { progress[seq] = .toSend(notBefore: now + Limits.routeRetryDelay, tries: 0) }
+    /// Nothing was handed over (too late, a full inbox, a gateway that is gone): to be tried again a while later.
+    package mutating func postponed(_ seqs: [Int64], by delay: Duration, now: Instant) {
+        for seq in seqs { progress[seq] = .toSend(notBefore: now + delay, tries: 0) }
     }
 
     package mutating func noRoute(_ seqs: [Int64]) {
@@ -181,7 +186,7 @@ package struct MethodBatchState: Sendable {
                     progress[item.seq] = .asking(others, mayBeSent: true)
                 case .inFlight:
                     progress[item.seq] = .awaiting(
-                        gateway: part.gateway, number: nil, until: overdue(now), tries: 0)
+                        gateway: part.gateway, number: nil, until: overdue(now, response), tries: 0)
                 case .answered, .timedOut, .dropped, .invalidAnswer:
                     end(item.seq, item.outcome, now: now)
                 }
@@ -217,7 +222,8 @@ package struct MethodBatchState: Sendable {
         case .answered, .timedOut, .dropped, .invalidAnswer:
             end(item.seq, item.outcome, now: now)
         case .inFlight where awaited == nil || awaited == number:
-            progress[item.seq] = .awaiting(gateway: gateway, number: awaited, until: overdue(now), tries: tries)
+            progress[item.seq] = .awaiting(
+                gateway: gateway, number: awaited, until: overdue(now, response), tries: tries)
         case .forgotten where awaited == nil || awaited == number:
             end(item.seq, item.outcome, now: now)
         case .notConnected where awaited == number, .tooLate where awaited == number,

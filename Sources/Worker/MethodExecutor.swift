@@ -52,14 +52,15 @@ struct MethodExecutor: Sendable {
         case leaseLost
     }
 
-    /// `ended` hears of outcomes as they are recorded.
+    /// `started`: before the batch was claimed. `ended` hears of outcomes as they are recorded.
     func execute(
-        _ batch: ClaimedBatch, call: MethodCall, permission: () -> Permission, ended: (Int64, Int64) -> Void
+        _ batch: ClaimedBatch, call: MethodCall, started: Instant, permission: () -> Permission,
+        ended: (Int64, Int64) -> Void
     ) async throws -> Ending {
         let mailbox = inbox.open(batch)
         defer { inbox.close(batch) }
         var run = Run(
-            executor: self, batch: batch, call: call, response: response(of: call, batch), mailbox: mailbox,
+            executor: self, batch: batch, call: call, deadline: started + batch.timeLeft, mailbox: mailbox,
             state: try await initialState(batch, call))
         return try await run.loop(permission: permission, ended: ended)
     }
@@ -75,12 +76,7 @@ struct MethodExecutor: Sendable {
                 [("batch", .string(batch.id.description)), ("dispatches", .integer(Int64(dispatches.count)))])
         }
         return MethodBatchState(
-            items: items, dispatches: dispatches, response: response(of: call, batch), now: clock.now)
-    }
-
-    /// Cut, so that nothing is in flight at the deadline.
-    private func response(of call: MethodCall, _ batch: ClaimedBatch) -> Duration {
-        max(.seconds(1), min(call.response, batch.timeLeft - Limits.deadlineMargin))
+            items: items, dispatches: dispatches, response: call.response, now: clock.now)
     }
 
     /// One execution.
@@ -88,7 +84,8 @@ struct MethodExecutor: Sendable {
         let executor: MethodExecutor
         let batch: ClaimedBatch
         let call: MethodCall
-        let response: Duration
+        /// Of the job; it may strike a little later, never sooner.
+        let deadline: Instant
         let mailbox: Mailbox
         var state: MethodBatchState
         /// Nothing more may be sent: the job was cancelled, or its time is nearly over.
@@ -105,7 +102,7 @@ struct MethodExecutor: Sendable {
                 let allowed = permission()
                 switch allowed {
                 case .leaseLost: return .leaseLost
-                case .stop: return .unfinished
+                case .stop: return try await leave(ended)
                 case .work, .finish: break
                 }
                 let now = executor.clock.now
@@ -113,7 +110,7 @@ struct MethodExecutor: Sendable {
                     executor.log.warning("answers_overdue", [("batch", .string(batch.id.description))])
                     executor.metrics.count(
                         "muster_answers_overdue_total", "Batches given back because a gateway's word did not come")
-                    return .unfinished
+                    return try await leave(ended)
                 }
                 if state.shouldRecord(now: now) {
                     guard let open = try await record(ended) else { return .leaseLost }
@@ -130,12 +127,24 @@ struct MethodExecutor: Sendable {
                     }
                 }
                 try await inquire(now: now)
-                if !isSending || isClosedForSending, state.isQuiet, state.results.isEmpty { return .unfinished }
-                if state.openCount == 0, state.results.isEmpty { return .unfinished }
+                let isDone = !isSending || isClosedForSending ? state.isQuiet : state.openCount == 0
+                if isDone, state.results.isEmpty { return try await leave(ended) }
                 for answer in await mailbox.take(until: wakeUp(isSending: isSending)) {
                     state.answer(answer, now: executor.clock.now)
                 }
             }
+        }
+
+        /// The batch goes back. What is known is recorded first; and if that is the fate of every call, the next holder
+        /// has nothing to ask.
+        private mutating func leave(_ ended: (Int64, Int64) -> Void) async throws -> Ending {
+            if !state.results.isEmpty {
+                guard let open = try await record(ended) else { return .leaseLost }
+                if open == 0 { return .closed }
+            }
+            let mayHaveDispatches = partNumber > 0 || !batch.fence.isFirst
+            if state.isQuiet, mayHaveDispatches { try await executor.store.settleDispatches(of: batch) }
+            return .unfinished
         }
 
         /// At least four looks a second, so that a lost lease or a drain is seen soon.
@@ -178,18 +187,29 @@ struct MethodExecutor: Sendable {
                     gateway: gateway.name, incarnation: gateway.incarnation,
                     seqs: groups[gateway, default: []].map(\.seq))
             }
-            let left = try await executor.store.dispatch(
+            // Cut, so that nothing is in flight at the deadline.
+            let left = deadline - executor.clock.now - Limits.deadlineMargin
+            let response = max(.seconds(1), min(call.response, left))
+            let living = try await executor.store.dispatch(
                 parts, of: batch, sendBefore: sendBefore, response: response)
-            guard left != nil else {
+            guard let living else {
                 isClosedForSending = true
                 return
             }
             for gateway in order {
-                try await push(groups[gateway, default: []], to: gateway, sendBefore: sendBefore)
+                let items = groups[gateway, default: []]
+                if living.contains(gateway.text) {
+                    try await push(items, to: gateway, sendBefore: sendBefore, response: response)
+                } else {
+                    // Redis knows it, PostgreSQL does not: it ends its life as soon as it learns that.
+                    state.postponed(items.map(\.seq), by: Limits.inquiryInterval, now: executor.clock.now)
+                }
             }
         }
 
-        private mutating func push(_ items: [OpenItem], to gateway: GatewayID, sendBefore: Int64) async throws {
+        private mutating func push(
+            _ items: [OpenItem], to gateway: GatewayID, sendBefore: Int64, response: Duration
+        ) async throws {
             partNumber += 1
             let part = CallPart(
                 job: batch.id.job, batch: Int64(batch.id.batch), fence: batch.fence.value, number: partNumber,
@@ -201,10 +221,11 @@ struct MethodExecutor: Sendable {
             // whoever holds it next asks the gateway.
             switch try await executor.routes.push(part, to: gateway, batch: batch.id, worker: executor.worker) {
             case .pushed:
-                state.handedOver(seqs, to: gateway.text, number: partNumber, now: executor.clock.now)
+                state.handedOver(
+                    seqs, to: gateway.text, number: partNumber, response: response, now: executor.clock.now)
             case .late, .full:
                 executor.metrics.count("muster_parts_postponed_total", "Parts that came too late or met a full inbox")
-                state.postponed(seqs, now: executor.clock.now)
+                state.postponed(seqs, by: Limits.routeRetryDelay, now: executor.clock.now)
             case .leaseLost:
                 isClosedForSending = true
             }

@@ -8,13 +8,14 @@ internal import ServiceKit
 internal import Synchronization
 
 extension Worker {
-    func begin(_ batch: ClaimedBatch, _ call: MethodCall) {
+    /// `started`: before the batch was claimed.
+    func begin(_ batch: ClaimedBatch, _ call: MethodCall, started: Instant) {
         let size = Int(batch.open)
         // The task registers its end under the same lock, so it cannot end before it is registered.
         state.withLock { state in
             state.slots.take(size, for: batch.id.job)
             state.methodBatches[batch.id] = Task {
-                await run(batch, call)
+                await run(batch, call, started: started)
                 self.state.withLock { state in
                     state.slots.release(size, of: batch.id.job)
                     state.methodBatches[batch.id] = nil
@@ -23,12 +24,11 @@ extension Worker {
         }
     }
 
-    private func run(_ batch: ClaimedBatch, _ call: MethodCall) async {
-        let started = clock.now
+    private func run(_ batch: ClaimedBatch, _ call: MethodCall, started: Instant) async {
         do {
-            let ending = try await methods.execute(batch, call: call, permission: { permission(batch) }) {
-                recorded(succeeded: $0, failed: $1)
-            }
+            let ending = try await methods.execute(
+                batch, call: call, started: started, permission: { permission(batch) },
+                ended: { recorded(succeeded: $0, failed: $1) })
             switch ending {
             case .closed:
                 try await letGo(batch.id)

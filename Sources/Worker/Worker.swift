@@ -178,7 +178,7 @@ package final class Worker: Sendable {
             throw error
         }
         // A method batch keeps its lease and goes on beside the lanes.
-        if case .deviceMethod(let call) = work { return begin(batch, call) }
+        if case .deviceMethod(let call) = work { return begin(batch, call, started: started) }
         try await letGo(id)
         let duration = clock.now - started
         metrics.observe("muster_batch_seconds", "Time from claim to recorded result of a batch", duration)

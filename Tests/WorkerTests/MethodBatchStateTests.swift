@@ -31,7 +31,7 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
     @Test func aFreshBatchIsSentAndRecorded() {
         var state = state()
         #expect(state.due(now: at(0)).map(\.seq) == [0, 1, 2])
-        state.handedOver([0, 1, 2], to: "g~1", number: 1, now: at(0))
+        state.handedOver([0, 1, 2], to: "g~1", number: 1, response: .seconds(5), now: at(0))
         #expect(state.due(now: at(0)).isEmpty && !state.isQuiet)
         state.answer(
             answer("g", 1, [(0, .answered(status: 200, payload: "{}")), (1, .timedOut), (2, .dropped)]), now: at(5))
@@ -44,7 +44,7 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
 
     @Test func theWordOfAnotherGatewayCountsForNothing() {
         var state = state()
-        state.handedOver([0], to: "g~1", number: 1, now: at(0))
+        state.handedOver([0], to: "g~1", number: 1, response: .seconds(5), now: at(0))
         state.answer(answer("h", 1, [(0, .timedOut)]), now: at(1))
         #expect(state.results.isEmpty)
     }
@@ -56,7 +56,7 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
         for _ in 0...Limits.routeRetries {
             #expect(state.due(now: at(now)).contains { $0.seq == 0 })
             number += 1
-            state.handedOver([0], to: "g~1", number: number, now: at(now))
+            state.handedOver([0], to: "g~1", number: number, response: .seconds(5), now: at(now))
             state.answer(answer("g", number, [(0, .notConnected)]), now: at(now))
             now += Limits.routeRetryDelay.milliseconds
         }
@@ -82,7 +82,7 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
         #expect(state.takeResults().map(\.error) == [.outcomeUnknown], "nobody is left to be asked")
         state.lost(gateways: ["h~1"], now: at(1))
         #expect(state.takeResults().map(\.error) == [.outcomeUnknown])
-        state.handedOver([2], to: "i~1", number: 1, now: at(1))
+        state.handedOver([2], to: "i~1", number: 1, response: .seconds(5), now: at(1))
         state.lost(gateways: ["i~1"], now: at(2))
         #expect(state.takeResults().map(\.seq) == [2])
     }
@@ -111,9 +111,9 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
 
     @Test func anAnswerThatComesTwiceSaysNothingAboutTheNextPart() {
         var state = state()
-        state.handedOver([0], to: "g~1", number: 1, now: at(0))
+        state.handedOver([0], to: "g~1", number: 1, response: .seconds(5), now: at(0))
         state.answer(answer("g", 1, [(0, .notConnected)]), now: at(1))
-        state.handedOver([0], to: "g~1", number: 2, now: at(300))
+        state.handedOver([0], to: "g~1", number: 2, response: .seconds(5), now: at(300))
         // The gateway could not know whether its word had arrived, and said it again.
         for outcome in [CallOutcome.notConnected, .tooLate, .tooManyInFlight, .neverSent, .forgotten] {
             state.answer(answer("g", 1, [(0, outcome)]), now: at(301))
@@ -126,7 +126,7 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
     @Test func aSecondAnswerToTheInquirySaysNothingAboutWhatWasSentSince() {
         var state = state([dispatch("g", [0])])
         state.answer(answer("g", 0, [(0, .neverSent)]), now: at(1))
-        state.handedOver([0], to: "g~1", number: 1, now: at(2))
+        state.handedOver([0], to: "g~1", number: 1, response: .seconds(5), now: at(2))
         state.answer(answer("g", 0, [(0, .neverSent)]), now: at(3))
         #expect(!state.due(now: at(900)).contains { $0.seq == 0 })
         // Final outcomes count whichever message they answer: the call is sent once.
@@ -143,7 +143,7 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
 
     @Test func aLostWordIsOverdue() {
         var state = state()
-        state.handedOver([0], to: "g~1", number: 1, now: at(0))
+        state.handedOver([0], to: "g~1", number: 1, response: .seconds(5), now: at(0))
         let last = Limits.sendWindow + .seconds(5) + Limits.answerSlack
         #expect(!state.isOverdue(now: at(last.milliseconds - 1)))
         #expect(state.isOverdue(now: at(last.milliseconds)))

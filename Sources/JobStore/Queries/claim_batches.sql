@@ -1,13 +1,16 @@
 -- Claims batches that the worker has leased: raises each fence, so that everyone who held it before can write nothing.
 -- $1 bigint[] jobs, $2 integer[] batches (pairs), $3 text worker
 -- Returns what every later write must name. Zero rows for a batch is the ordinary answer: somebody else has it, it is
--- closed, or its job no longer runs. Index: work_batches (job, batch).
+-- closed, or its job no longer runs. Of a cancelled job only batches with dispatches can be claimed: to ask what became
+-- of the calls. Index: work_batches (job, batch), dispatches_pkey.
 -- Safe when two claim at once: the row lock, then state = 'ready' on the newest version.
 UPDATE work_batches b
 SET state = 'claimed', fence = b.fence + 1, epoch = j.epoch, worker = $3::text, claimed_at = clock_timestamp()
 FROM unnest($1::bigint[], $2::integer[]) AS w (job, batch)
 JOIN jobs j ON j.job = w.job
 WHERE b.job = w.job AND b.batch = w.batch AND b.state = 'ready'
-  AND j.state = 'running' AND j.expired_at IS NULL AND j.deadline > clock_timestamp()
+  AND j.expired_at IS NULL AND j.deadline > clock_timestamp()
+  AND (j.state = 'running'
+       OR j.state = 'cancelling' AND EXISTS (SELECT FROM dispatches d WHERE d.job = b.job AND d.batch = b.batch))
 RETURNING b.job, b.batch, b.fence, b.first_seq, b.last_seq, b.open, j.slot,
           (extract(epoch FROM j.deadline - clock_timestamp()) * 1000)::bigint AS time_left

@@ -2,12 +2,13 @@
 -- $1 bigint job, $2 integer batch, $3 bigint fence, $4 text[] gateways, $5 text[] incarnations, $6 jsonb array of arrays
 -- of seqs (one for each gateway), $7 bigint send_before, $8 integer response timeout in ms, $9 integer the least time in
 -- ms that must be left to the deadline
--- Returns one row: the job's time left in ms; no row when the batch is no longer the caller's, the job was cancelled or
--- paused since the claim, or too little time is left: then nothing may be sent.
+-- Returns one row: the gateways, as name~incarnation, that something may be handed to; the others are not among the
+-- living, and what they were handed would be unknown at once. No row when the batch is no longer the caller's, the job
+-- was cancelled or paused since the claim, or too little time is left: then nothing may be sent.
 -- Safe: the batch's row is locked, so a sweep or an end comes before or after, and the epoch is read from the commit's
 -- own snapshot: nothing is dispatched that a cancel acknowledged before could forbid (invariant I7).
 WITH held AS MATERIALIZED (
-    SELECT b.batch, (extract(epoch FROM j.deadline - clock_timestamp()) * 1000)::bigint AS time_left
+    SELECT b.batch
     FROM work_batches b
     JOIN jobs j USING (job)
     WHERE b.job = $1::bigint AND b.batch = $2::integer AND b.fence = $3::bigint AND b.state = 'claimed'
@@ -20,5 +21,7 @@ WITH held AS MATERIALIZED (
            ARRAY(SELECT value::integer FROM jsonb_array_elements_text($6::jsonb -> (p.n - 1)::integer)),
            $7::bigint, $8::integer
     FROM held, unnest($4::text[], $5::text[]) WITH ORDINALITY AS p (gateway, incarnation, n)
+    JOIN gateways g USING (gateway, incarnation)
+    RETURNING gateway, incarnation
 )
-SELECT time_left FROM held
+SELECT ARRAY(SELECT gateway || '~' || incarnation FROM dispatched) AS gateways FROM held

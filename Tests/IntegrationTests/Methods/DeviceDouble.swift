@@ -111,7 +111,12 @@ final class DeviceDouble: CallWriter {
                         }
                     }
                 } catch {
-                    continue
+                    // A test that failed left it behind, and its stores are closed: the others need the cores.
+                    do {
+                        try await world.clock.sleep(for: .milliseconds(50))
+                    } catch {
+                        return
+                    }
                 }
             }
         }
