@@ -32,6 +32,7 @@ package struct OptionSpec: Sendable {
     ) {
         precondition(
             kind != .flag || (`default` == nil && !isRequired && !isRepeated), "--\(name): a flag is off by default")
+        precondition(`default` != "", "--\(name): an empty default would be refused")
         precondition(`default` == nil || (!isRequired && !isRepeated), "--\(name): a required option has no default")
         self.name = name
         self.environment = environment

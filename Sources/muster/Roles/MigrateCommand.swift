@@ -22,7 +22,7 @@ enum MigrateCommand {
     static let run: Action = { command, context in
         let stores = try Stores(
             StoreSettings(
-                databaseURL: command.text("database-url"), redisURL: "redis://127.0.0.1", connections: 2,
+                databaseURL: RoleOptions.databaseURL(command), redisURL: "redis://127.0.0.1", connections: 2,
                 preparedStatements: !command.flag("no-prepared-statements")),
             log: RoleOptions.log(command, role: "migrate"))
         let isDryRun = command.flag("dry-run")

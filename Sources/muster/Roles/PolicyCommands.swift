@@ -109,7 +109,7 @@ enum PolicyCommands {
     ) async throws -> T {
         let stores = try Stores(
             StoreSettings(
-                databaseURL: command.text("database-url"), redisURL: "redis://127.0.0.1", connections: 2,
+                databaseURL: RoleOptions.databaseURL(command), redisURL: "redis://127.0.0.1", connections: 2,
                 preparedStatements: !command.flag("no-prepared-statements")),
             log: RoleOptions.log(command, role: "policy"))
         do {

@@ -7,7 +7,7 @@ import Sockets
 
 enum RoleOptions {
     static let database = OptionSpec(
-        name: "database-url", environment: "DATABASE_URL", kind: .text(placeholder: "url"), default: "", isSecret: true,
+        name: "database-url", environment: "DATABASE_URL", kind: .text(placeholder: "url"), isSecret: true,
         section: "Stores",
         help: "PostgreSQL: a URL or a libpq connection string; without it libpq's own PG* variables")
     static let redis = OptionSpec(
@@ -52,9 +52,12 @@ enum RoleOptions {
             help: "refuse to cancel running jobs, as the compatible service does"),
     ]
 
+    /// Empty without one: libpq then looks into its own environment.
+    static func databaseURL(_ command: ParsedCommand) -> String { command.optionalText("database-url") ?? "" }
+
     static func storeSettings(_ command: ParsedCommand) -> StoreSettings {
         StoreSettings(
-            databaseURL: command.text("database-url"), redisURL: command.text("redis-url"),
+            databaseURL: RoleOptions.databaseURL(command), redisURL: command.text("redis-url"),
             redisPrefix: command.text("redis-prefix"), connections: command.integer("database-connections"),
             preparedStatements: !command.flag("no-prepared-statements"))
     }

@@ -32,7 +32,7 @@ enum VerifyCommand {
         }
         let stores = try Stores(
             StoreSettings(
-                databaseURL: command.text("database-url"), redisURL: "redis://127.0.0.1", connections: 2,
+                databaseURL: RoleOptions.databaseURL(command), redisURL: "redis://127.0.0.1", connections: 2,
                 preparedStatements: !command.flag("no-prepared-statements")),
             log: RoleOptions.log(command, role: "verify"))
         let drifts = try await stores.jobs.recount(jobID)
