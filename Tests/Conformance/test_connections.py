@@ -2,14 +2,16 @@
 
 import base64
 import datetime
+import time
 
+import paho.mqtt.client
 import pytest
 from azure.iot.device import IoTHubDeviceClient, Message
 from azure.iot.device.exceptions import ClientError, CredentialError
 from azure.iot.hub.models import Twin, TwinProperties
 
 from device import connection_string
-from hub import eventually
+from hub import eventually, token
 from test_registry import refused
 
 NEVER = datetime.datetime(1, 1, 1, tzinfo=datetime.timezone.utc)
@@ -135,3 +137,65 @@ def test_subscriptions_survive(world, start, name):
     eventually(lambda: {"fan": 1, "$version": 2} in device.patches.so_far())
     device.client.patch_twin_reported_properties({"fan": 1})
     assert device.client.get_twin()["reported"] == {"fan": 1, "$version": 2}
+
+
+def test_a_token_that_expires(world, name):
+    """The hub closes the connection at that moment, and refuses the token from then on."""
+    resource, key, expires = f"localhost/devices/{name}", world.key(name), int(time.time()) + 10
+    client = IoTHubDeviceClient.create_from_sastoken(
+        token(resource, None, key, expires), server_verification_cert=world.hub.authority.read_text(),
+        connection_retry=False,
+    )
+    try:
+        client.connect()
+        eventually(lambda: not client.connected)
+        assert time.time() >= expires
+        with pytest.raises(CredentialError):
+            client.connect()
+        client.update_sastoken(token(resource, None, key, int(time.time()) + 600))
+        client.connect()
+        assert client.connected
+    finally:
+        client.shutdown()
+
+
+def test_a_token_is_renewed(world, start, name):
+    """The SDK connects anew two minutes before its token expires, which is soon here; subscriptions stay."""
+    device = start(name, sastoken_ttl=122).serve_methods()
+    eventually(lambda: device.states.so_far()[:3] == [True, False, True])
+    assert world.invoke(name, "lockDoor", connect=30).status == 200
+
+
+def test_messages_to_the_device_may_be_asked_for(world, start, name):
+    """None come yet, but a program that listens for them works."""
+    device = start(name).serve_methods()
+    device.client.on_message_received = lambda message: None
+    assert world.invoke(name, "lockDoor").status == 200
+    assert device.states.so_far() == [True]
+
+
+@pytest.fixture
+def redirected(world, monkeypatch):
+    """The SDK's connections over WebSocket go to the hub's own port; the SDK insists on 443."""
+    ours = int(world.hub.host.rpartition(":")[2])
+    connect = paho.mqtt.client.Client.connect
+
+    def connect_to_ours(client, host, port, **rest):
+        assert port == 443
+        return connect(client, host, port=ours, **rest)
+
+    monkeypatch.setattr(paho.mqtt.client.Client, "connect", connect_to_ours)
+
+
+def test_over_websocket(world, start, name, redirected):
+    device = start(name, lambda request: (200, request.payload), websockets=True).serve_methods().watch_desired()
+    largest = "x" * (128 * 1024 - 2)
+    assert world.invoke(name, "echo", largest).payload == largest
+    world.registry.update_twin(name, Twin(properties=TwinProperties(desired={"fan": 1})))
+    assert device.patches.after(1) == [{"fan": 1, "$version": 2}]
+    device.client.patch_twin_reported_properties({"fan": 1})
+    assert device.client.get_twin()["reported"] == {"fan": 1, "$version": 2}
+    # It is taken over, and takes itself back over, still by WebSocket.
+    start(name, websockets=True, connection_retry=False).connect()
+    eventually(lambda: device.states.so_far() == [True, False, True])
+    assert world.invoke(name, "echo", 1, connect=30).payload == 1
