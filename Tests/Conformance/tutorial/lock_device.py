@@ -34,8 +34,8 @@ def main() -> None:
     client.on_method_request_received = on_method
     client.on_twin_desired_properties_patch_received = on_desired
     on_desired(client.get_twin()["desired"])
-    print("waiting", flush=True)
     try:
+        print("waiting", flush=True)
         threading.Event().wait()
     except KeyboardInterrupt:
         client.shutdown()
