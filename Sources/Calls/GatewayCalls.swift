@@ -15,6 +15,8 @@ package final class GatewayCalls: CallDesk {
     private static let outcomesPerMessage = 500
     /// Times an answer message is offered to a full inbox or a lost Redis before it is left to the asker's inquiry.
     private static let answerTries = 5
+    /// For what is still to be told at the end; Redis may not answer.
+    private static let lastFlush: Duration = .seconds(5)
 
     private struct State {
         var ledger: InvocationLedger
@@ -22,6 +24,8 @@ package final class GatewayCalls: CallDesk {
         var redisClock: (milliseconds: Int64, sentAt: Instant)?
         var outbox: [String: [InvocationLedger.Notice]] = [:]
         var isFlushing = false
+        /// Flushes that send at the moment.
+        var flushes = 0
     }
 
     private let gateway: GatewayID
@@ -125,7 +129,7 @@ package final class GatewayCalls: CallDesk {
 
     // MARK: Time
 
-    /// Ends what timed out, twice a second, until the task is cancelled.
+    /// Ends what timed out, twice a second, until the task is cancelled; then tells what is still to be told.
     package func run() async {
         while !Task.isCancelled {
             do {
@@ -138,7 +142,21 @@ package final class GatewayCalls: CallDesk {
             metrics.gauge("muster_gateway_invocations", "Invocations that the gateway remembers", Double(known))
             metrics.gauge("muster_gateway_calls_in_flight", "Calls handed over and without outcome", Double(inFlight))
         }
-        await flush()
+        // In a task of its own, because this one is cancelled and Redis would refuse its calls.
+        await Task {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await self.flushAll() }
+                group.addTask {
+                    do {
+                        try await self.clock.sleep(for: Self.lastFlush)
+                    } catch {
+                        return  // all was told before
+                    }
+                }
+                await group.next()
+                group.cancelAll()
+            }
+        }.value
     }
 
     /// Nil while Redis' clock is unknown.
@@ -176,12 +194,26 @@ package final class GatewayCalls: CallDesk {
             defer {
                 state.outbox = [:]
                 state.isFlushing = false
+                state.flushes += 1
             }
             return state.outbox
         }
         for (address, notices) in outbox {
             for part in Self.parts(of: notices, gateway: gateway.text) { await send(part, to: address) }
         }
+        state.withLock { $0.flushes -= 1 }
+    }
+
+    /// Returns when everything has been told, or has been tried.
+    private func flushAll() async {
+        repeat {
+            await flush()
+            do {
+                try await clock.sleep(for: Self.outboxDelay)
+            } catch {
+                return
+            }
+        } while state.withLock { !$0.outbox.isEmpty || $0.flushes > 0 }
     }
 
     /// One message for each part or inquiry, cut at a number of outcomes and of payload bytes.

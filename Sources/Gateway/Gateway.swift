@@ -142,6 +142,12 @@ package final class Gateway: Sendable {
     /// Serves until the task is cancelled; then closes all sessions in order. To be called after `start`.
     package func run() async throws {
         var failure: (any Error)?
+        let reader = InboxReader(
+            store: parts.routes, gateway: configuration.id, table: table, desk: desk, clock: parts.clock,
+            random: parts.random, log: parts.log)
+        // Calls are taken and answered until the last session is closed, so these are tasks of their own.
+        let reading = Task { try await reader.run() }
+        let calling = Task { await desk.run() }
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask {
@@ -157,11 +163,6 @@ package final class Gateway: Sendable {
                         store: self.parts.sessions, table: self.table, log: self.parts.log)
                     try await self.repeating(self.configuration.limits.registryInterval) { await keeper.walk() }
                 }
-                let inbox = InboxReader(
-                    store: parts.routes, gateway: configuration.id, table: table, desk: desk, clock: parts.clock,
-                    random: parts.random, log: parts.log)
-                tasks.addTask { try await inbox.run() }
-                tasks.addTask { await self.desk.run() }
                 defer { tasks.cancelAll() }
                 // Not waitForAll: that would tell of an error only when all have ended.
                 for try await _ in tasks {}
@@ -173,7 +174,16 @@ package final class Gateway: Sendable {
             failure = error
         }
         // In a task of its own, because this one may be cancelled.
-        await Task { await drain() }.value
+        await Task {
+            await closeSessions()
+            await context.routes.retire()
+            reading.cancel()
+            _ = await reading.result
+            await reader.finish()
+            calling.cancel()
+            await calling.value
+            await leave()
+        }.value
         if let failure { throw failure }
     }
 
@@ -205,9 +215,17 @@ package final class Gateway: Sendable {
         parts.metrics.gauge("muster_gateway_sessions", "Open sessions of devices", Double(table.count))
     }
 
-    /// Stops accepting, closes the sessions piece by piece, and writes what is still to be written.
-    private func drain() async {
+    /// Stops accepting and closes the sessions piece by piece.
+    private func closeSessions() async {
         context.beginDraining()
+        // It may take longer than a gateway may be silent.
+        let beats = Task {
+            do {
+                try await repeating(configuration.limits.beatInterval) { try await beat() }
+            } catch {
+                parts.log.debug("beats_end", [("error", .string("\(error)"))])
+            }
+        }
         let listeners = listeners.withLock { $0 }
         for listener in listeners { await listener.stopAccepting() }
         for piece in table.allRoutes().pieces(of: configuration.limits.drainChunk) {
@@ -222,6 +240,12 @@ package final class Gateway: Sendable {
             await rest(.milliseconds(50))
         }
         for listener in listeners { await listener.end() }
+        beats.cancel()
+        await beats.value
+    }
+
+    /// Writes what is still to be written; after that this life is over.
+    private func leave() async {
         await context.activity.flush()
         await context.routes.leave()
         do {

@@ -10,7 +10,7 @@ package protocol GatewayDesk: CallDesk {
     func handle(_ part: CallPart)
     func handle(_ inquiry: Inquiry)
     func synchronize(redisMilliseconds: Int64, sentAt: Instant)
-    /// Until the task is cancelled.
+    /// Until the task is cancelled; then tells what is still to be told.
     func run() async
 }
 

@@ -7,6 +7,8 @@ import ServiceKit
 struct InboxReader: Sendable {
     /// One wait for messages; the task's cancellation ends it early.
     private static let wait: Duration = .seconds(1)
+    /// Reads of the last look: as many as a full inbox needs.
+    private static let finishReads = Int(RouteLimits.inboxMessages / RouteLimits.messagesPerReceive) + 1
 
     let store: RouteStore
     let gateway: GatewayID
@@ -29,6 +31,20 @@ struct InboxReader: Sendable {
             } catch {
                 log.debug("inbox_failed", [("error", .string("\(error)"))])
                 try await clock.sleep(for: backoff.next(random))
+            }
+        }
+    }
+
+    /// What is left of the inbox of a gateway that has retired; nobody adds parts any more. Bounded, because inquiries
+    /// still come.
+    func finish() async {
+        for _ in 0..<Self.finishReads {
+            do {
+                let (messages, _) = try await store.receive(gateway, timeout: .milliseconds(1))
+                guard !messages.isEmpty else { return }
+                messages.forEach(dispatch)
+            } catch {
+                return log.warning("inbox_failed", [("error", .string("\(error)"))])
             }
         }
     }

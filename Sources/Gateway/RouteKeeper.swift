@@ -67,6 +67,15 @@ final class RouteKeeper: Sendable {
         return beat
     }
 
+    /// No part comes into the inbox any more; what is there can be read to the end.
+    func retire() async {
+        do {
+            try await store.retire(gateway)
+        } catch {
+            log.warning("retire_failed", [("error", .string("\(error)"))])
+        }
+    }
+
     /// Redis forgets this life of the gateway.
     func leave() async {
         do {

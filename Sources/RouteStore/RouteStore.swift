@@ -42,6 +42,11 @@ package struct RouteStore: Sendable {
             incarnation: RedisIncarnation(name: name, runID: redis.serverRunID ?? ""), redisMilliseconds: time)
     }
 
+    /// From now on no route leads through the gateway and no part comes into its inbox.
+    package func retire(_ gateway: GatewayID) async throws(StoreError) {
+        _ = try await redis.command(["ZREM", .text(gateways), .text(gateway.text)])
+    }
+
     package func leave(_ gateway: GatewayID) async throws(StoreError) {
         _ = try await redis.pipeline([
             ["ZREM", .text(gateways), .text(gateway.text)], ["DEL", .text(inbox(gateway.text))],
@@ -90,6 +95,8 @@ package struct RouteStore: Sendable {
         case leaseLost
         /// `sendBefore` has passed.
         case late
+        /// The gateway has left, or its beats have stopped.
+        case gone
         /// Too many messages wait already.
         case full
     }
@@ -99,11 +106,11 @@ package struct RouteStore: Sendable {
         _ part: CallPart, to gateway: GatewayID, batch: BatchID, worker: WorkerID
     ) async throws(StoreError) -> Push {
         let reply = try await redis.run(
-            Scripts.pushPart, keys: ["\(prefix):leases", "\(prefix):holders", inbox(gateway.text)],
+            Scripts.pushPart, keys: ["\(prefix):leases", "\(prefix):holders", inbox(gateway.text), gateways],
             arguments: [
                 .text(batch.leaseMember), .text(worker.text), .integer(part.sendBefore),
                 .integer(RouteLimits.inboxMessages), .integer(RouteLimits.inboxLife.milliseconds),
-                .text(GatewayMessage.calls(part).text),
+                .text(GatewayMessage.calls(part).text), .text(gateway.text),
             ])
         guard let push = reply.text.flatMap(Push.init(rawValue:)) else { throw unexpected("push_part") }
         return push

@@ -7,6 +7,6 @@ enum Scripts {
     static let findRoutes = RedisScript("find_routes", PackageResources.find_routes_2_lua)
     static let publishRoutes = RedisScript("publish_routes", PackageResources.publish_routes_2_lua)
     static let pushMessage = RedisScript("push_message", PackageResources.push_message_1_lua)
-    static let pushPart = RedisScript("push_part", PackageResources.push_part_3_lua)
+    static let pushPart = RedisScript("push_part", PackageResources.push_part_4_lua)
     static let withdrawRoutes = RedisScript("withdraw_routes", PackageResources.withdraw_routes_1_lua)
 }

@@ -223,8 +223,9 @@ struct MethodExecutor: Sendable {
             case .pushed:
                 state.handedOver(
                     seqs, to: gateway.text, number: partNumber, response: response, now: executor.clock.now)
-            case .late, .full:
-                executor.metrics.count("muster_parts_postponed_total", "Parts that came too late or met a full inbox")
+            case .late, .gone, .full:
+                executor.metrics.count(
+                    "muster_parts_postponed_total", "Parts that came too late, or met a full inbox or no gateway")
                 state.postponed(seqs, by: Limits.routeRetryDelay, now: executor.clock.now)
             case .leaseLost:
                 isClosedForSending = true

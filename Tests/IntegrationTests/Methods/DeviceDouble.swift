@@ -143,6 +143,22 @@ final class DeviceDouble: CallWriter {
         await ticks?.value
     }
 
+    /// As SIGTERM does: the sessions end, what is known is told, and this life is over.
+    func leave() async throws {
+        await stopInbox()
+        let (beats, ticks, sessions) = state.withLock { state in
+            defer { state.sessions = [:] }
+            return (state.beats, state.ticks, state.sessions)
+        }
+        for (device, session) in sessions { desk.sessionClosed(deviceID: device, session: session) }
+        ticks?.cancel()
+        await ticks?.value
+        beats?.cancel()
+        await beats?.value
+        try await world.routes.leave(id)
+        try await world.execute("DELETE FROM gateways WHERE incarnation = '\(id.incarnation)'")
+    }
+
     /// Without `readingWaiting` as a gateway that dies between publishing its sessions and looking for parked items.
     func connect(_ devices: [String], session: Int64 = 1, readingWaiting: Bool = true) async throws {
         state.withLock { state in for device in devices { state.sessions[device] = session } }

@@ -63,9 +63,11 @@ import Testing
             try await world.startCoordinator()
             try await world.startWorker()
             try await put(world, "m")
+            try await eventually("forty parked items", within: JobWorld.patience) {
+                try await world.query("SELECT count(*) AS n FROM waiting") == 40
+            }
             let waiting = try await world.wait(for: "m") { $0.statistics.succeeded == 20 && $0.statistics.running == 0 }
             #expect(waiting.statistics == JobStatistics(devices: 60, pending: 40, succeeded: 20))
-            #expect(try await world.query("SELECT count(*) AS n FROM waiting") == 40)
             try await gateway.connect(Self.names(20..<50))
             _ = try await world.wait(for: "m") { $0.statistics.succeeded == 50 }
             // The sweep finds what a gateway missed.

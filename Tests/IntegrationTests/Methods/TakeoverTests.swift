@@ -210,4 +210,21 @@ import Testing
             await new.die()
         }
     }
+
+    @Test func aGatewayThatLeavesTellsWhatItKnows() async throws {
+        try await JobWorld.run { world in
+            try await world.addDevices(1) { _ in [:] }
+            let gateway = DeviceDouble("g", world) { _, _ in .silence }
+            try await gateway.start()
+            try await gateway.connect([Self.device])
+            try await world.startCoordinator()
+            try await world.startWorker()
+            try await put(world, "m")
+            try await eventually("the call", within: JobWorld.patience) { gateway.calls[Self.device] == 1 }
+            try await gateway.leave()
+            let job = try await world.wait(for: "m") { $0.state == .completed }
+            #expect(job.statistics == JobStatistics(devices: 1, failed: 1))
+            #expect(try await world.texts("SELECT error_code AS text FROM work_items") == ["DeviceNotOnline"])
+        }
+    }
 }
