@@ -15,6 +15,9 @@ let settings: [SwiftSetting] =
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     ] + (isFuzzing ? fuzzSettings : [])
 
+// The simulation runs ten thousand worlds in each test run: its own code is optimised in debug builds, too.
+let optimised: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
@@ -157,6 +160,9 @@ let package = Package(
             swiftSettings: settings),
 
         // Imported by tests only.
+        .target(
+            name: "ClusterModel", dependencies: ["JobStore", "LeaseStore", "RouteStore", "JobModel", "ServiceKit"],
+            swiftSettings: settings + optimised),
         module("TestKit", ["DevCluster", "Migrations", "Postgres", "Redis", "ServiceKit", "JSON"]),
         tests(
             "IntegrationTests",
@@ -172,6 +178,13 @@ let package = Package(
                 "Redis",
                 "ServiceKit", "JSON",
             ]),
+        .testTarget(
+            name: "ClusterSimulationTests",
+            dependencies: [
+                "ClusterModel", "Worker", "Coordinator", "Calls", "JobStore", "LeaseStore", "RouteStore", "JobModel",
+                "ServiceKit",
+            ],
+            swiftSettings: settings + optimised),
         tests("CommandLineKitTests", ["CommandLineKit"]),
         tests("OperatorClientTests", ["OperatorClient", "HTTP", "ServiceKit", "JSON"]),
         tests("CryptoTests", ["Crypto"]),

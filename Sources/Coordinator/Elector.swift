@@ -9,6 +9,31 @@ package import JobStore
 package import ServiceKit
 private import Synchronization
 
+/// What this process knows of its leadership: a pure machine.
+package struct LeadershipHold: Sendable {
+    private var held: (leadership: Leadership, trustedUntil: Instant)?
+
+    package init() {}
+
+    /// The leadership while it may be trusted.
+    package func leadership(now: Instant) -> Leadership? {
+        held.flatMap { now < $0.trustedUntil ? $0.leadership : nil }
+    }
+
+    /// What PostgreSQL answered to a question that was sent at `sent`; nil while another leads. Returns what was held
+    /// before, trusted or not.
+    package mutating func answered(_ acquired: Leadership?, sent: Instant) -> Leadership? {
+        defer { held = acquired.map { ($0, sent + Limits.leadershipTrust) } }
+        return held?.leadership
+    }
+
+    /// Returns what was held.
+    package mutating func resigned() -> Leadership? {
+        defer { held = nil }
+        return held?.leadership
+    }
+}
+
 package final class Elector: Sendable {
     package static let role = "coordinator"
 
@@ -18,7 +43,7 @@ package final class Elector: Sendable {
     private let random: any RandomSource
     private let log: Log
     private let metrics: Metrics
-    private let held = Mutex<(leadership: Leadership, trustedUntil: Instant)?>(nil)
+    private let held = Mutex(LeadershipHold())
 
     /// `holder` names one life of one process.
     package init(
@@ -36,7 +61,7 @@ package final class Elector: Sendable {
     /// The leadership of this process while it may be trusted.
     package var leadership: Leadership? {
         let now = clock.now
-        return held.withLock { held in held.flatMap { now < $0.trustedUntil ? $0.leadership : nil } }
+        return held.withLock { $0.leadership(now: now) }
     }
 
     /// Takes part in the election until the task is cancelled, then resigns.
@@ -56,11 +81,7 @@ package final class Elector: Sendable {
         let sent = clock.now
         do {
             let acquired = try await store.acquireLeadership(role: Self.role, holder: holder)
-            let former = held.withLock { held in
-                let former = held?.leadership
-                held = acquired.map { ($0, sent + Limits.leadershipTrust) }
-                return former
-            }
+            let former = held.withLock { $0.answered(acquired, sent: sent) }
             if acquired != former {
                 if let acquired {
                     log.info("leadership_taken", [("term", .integer(acquired.term))])
@@ -75,11 +96,7 @@ package final class Elector: Sendable {
     }
 
     private func resign() async {
-        let last = held.withLock { held in
-            let last = held?.leadership
-            held = nil
-            return last
-        }
+        let last = held.withLock { $0.resigned() }
         guard let last else { return }
         do {
             // The task is cancelled by now, so the farewell is sent by one of its own.

@@ -62,7 +62,8 @@ package struct LeaseStore: Sendable {
         guard !batches.isEmpty else { return 0 }
         let reply = try await redis.run(
             Scripts.offerBatches, keys: [keys.ready, keys.leases, keys.wakeWorkers],
-            arguments: [.integer(Int64(Limits.wakeTokens))] + batches.map { .text($0.leaseMember) })
+            arguments: [.integer(Int64(Limits.wakeTokens)), .integer(Limits.leaseDuration.milliseconds)]
+                + batches.map { .text($0.leaseMember) })
         return Int(try reply.integer(in: "offer_batches"))
     }
 
@@ -121,7 +122,8 @@ package struct LeaseStore: Sendable {
     package func unleased(_ batches: [BatchID]) async throws(StoreError) -> [BatchID] {
         guard !batches.isEmpty else { return [] }
         let reply = try await redis.run(
-            Scripts.findUnleased, keys: [keys.leases], arguments: batches.map { .text($0.leaseMember) })
+            Scripts.findUnleased, keys: [keys.leases],
+            arguments: [.integer(Limits.leaseDuration.milliseconds)] + batches.map { .text($0.leaseMember) })
         return try batchIDs(try reply.elements(in: "find_unleased"), "find_unleased")
     }
 

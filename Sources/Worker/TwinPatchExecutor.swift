@@ -1,5 +1,5 @@
 // Executes one claimed batch of a twin job: the fused statement, repeated after a deadlock, split in halves after a data
-// error, so that one device's data never fails another's.
+// error, so that one device's data never fails another's. What is to be done next is decided by `TwinBatchRun`.
 
 internal import JSON
 package import JobModel
@@ -36,60 +36,36 @@ package struct TwinPatchExecutor: Sendable {
         _ batch: ClaimedBatch, patch: JobStore.BatchPatch, mayWork: () -> Bool,
         changed: ([JobStore.DesiredVersion]) -> Void
     ) async throws -> Ending {
-        var succeeded: Int64 = 0
-        var failed: Int64 = 0
-        // Parts still to do, last first. Splitting at most doubles them per level, and a level halves their size.
-        var parts = [batch.firstSeq...batch.lastSeq]
-        while let part = parts.popLast() {
-            switch try await execute(batch, part, patch, mayWork) {
-            case .recorded(.recorded(let done, let refused, let open, let versions)):
-                if !versions.isEmpty { changed(versions) }
-                succeeded += done
-                failed += refused
-                if open == 0 { return .closed(succeeded: succeeded, failed: failed) }
-            case .recorded(.leaseLost):
-                return .leaseLost
-            case .split:
-                let middle = (part.lowerBound + part.upperBound) / 2
-                parts.append(middle + 1...part.upperBound)
-                parts.append(part.lowerBound...middle)
-            }
-        }
-        // Items remain that are in none of the parts: the batch's range does not cover them, which is a defect.
-        throw StoreError(
-            code: .fatal, effect: .none, operation: "patch_batch", message: "open items outside the batch's range")
-    }
-
-    private enum Step {
-        case recorded(JobStore.Execution)
-        case split
-    }
-
-    private func execute(
-        _ batch: ClaimedBatch, _ seqs: ClosedRange<Int64>, _ patch: JobStore.BatchPatch, _ mayWork: () -> Bool
-    ) async throws -> Step {
-        var backoff = Backoff(initial: .milliseconds(10), maximum: .milliseconds(500))
-        var repeats = 0
+        var run = TwinBatchRun(batch)
+        var backoff = Self.backoff
         while true {
-            guard mayWork() else { return .recorded(.leaseLost) }
-            let failure: StoreError
-            do {
-                return .recorded(try await store.patch(batch, seqs: seqs, with: patch, shard: shard))
-            } catch {
-                failure = error
+            switch try run.next(mayWork: mayWork()) {
+            case .patch(let seqs):
+                let execution: JobStore.Execution
+                do {
+                    execution = try await store.patch(batch, seqs: seqs, with: patch, shard: shard)
+                } catch {
+                    if try run.failed(error) {
+                        try await clock.sleep(for: backoff.next(random))
+                    } else {
+                        backoff = Self.backoff
+                    }
+                    continue
+                }
+                if case .recorded(_, _, _, let versions) = execution, !versions.isEmpty { changed(versions) }
+                run.recorded(execution)
+            case .fail(let seqs, let reason):
+                log.info(
+                    "item_refused",
+                    [("batch", .string(batch.id.description)), ("seq", .integer(seqs.lowerBound))])
+                run.recorded(
+                    try await store.fail(batch, seqs: seqs, code: .argumentInvalid, text: reason, shard: shard))
+            case .end(let ending):
+                return ending
             }
-            if failure.code == .invalidData {
-                if seqs.count > 1 { return .split }
-                log.info("item_refused", [("batch", .string(batch.id.description)), ("error", .string("\(failure)"))])
-                return .recorded(
-                    try await store.fail(
-                        batch, seqs: seqs, code: .argumentInvalid, text: failure.message, shard: shard))
-            }
-            // Repeating is safe whatever the first try did: recorded items are no longer pending, and a batch that it
-            // closed answers "lease lost".
-            guard failure.isTransient, repeats < Limits.batchRepeats else { throw failure }
-            repeats += 1
-            try await clock.sleep(for: backoff.next(random))
+            backoff = Self.backoff
         }
     }
+
+    private static var backoff: Backoff { Backoff(initial: .milliseconds(10), maximum: .milliseconds(500)) }
 }

@@ -17,7 +17,7 @@ enum Architecture {
         ["Calls", "Notices"],
         ["API", "OperatorClient"],
         ["Coordinator", "Worker", "Gateway", "Simulator"],
-        ["Bench", "Fuzz", "TestKit"],
+        ["Bench", "ClusterModel", "Fuzz", "TestKit"],
         ["muster"],
     ]
 
@@ -30,6 +30,7 @@ enum Architecture {
         "CLinux": ["Sockets", "Bench"],
         "DevCluster": ["muster", "TestKit", "Bench"],
         "TestKit": [],
+        "ClusterModel": [],
         "Bench": ["muster"],
         "CommandLineKit": ["muster", "OperatorClient", "Simulator", "Bench"],
         "OperatorClient": ["muster", "Bench"],

@@ -5,6 +5,7 @@ import JSON
 import JobModel
 import JobStore
 import LeaseStore
+import Redis
 import ServiceKit
 import Testing
 import TwinModel
@@ -95,6 +96,28 @@ import TwinModel
             #expect(try await world.leases.renew(worker: WorkerID("x"), batches: [taken[0]]).lost == [taken[0]])
             try await world.leases.release(worker: worker, batches: [taken[0]])
             #expect(try await world.leases.unleased(taken) == [taken[0]])
+        }
+    }
+
+    /// A lease that ends later than one that begins now is cut, so that a dead worker's batch waits for no clock.
+    @Test func clockSetBack() async throws {
+        try await JobWorld.run { world in
+            let batches = (0..<2).map { BatchID(job: 1, batch: $0) }
+            try await world.leases.offer(batches)
+            #expect(try await world.leases.take(worker: WorkerID("w"), count: 2, passing: []).batches == batches)
+            func ends() async throws -> [Double] {
+                try await world.redis.pipeline(
+                    batches.map { ["ZSCORE", "{muster}:leases", .text($0.leaseMember)] }
+                ).compactMap { $0.text.flatMap(Double.init) }
+            }
+            let before = try #require(try await ends().min())
+            // What an hour back of Redis' clock would be.
+            _ = try await world.redis.pipeline(
+                batches.map { ["ZINCRBY", "{muster}:leases", "3600000", .text($0.leaseMember)] })
+            #expect(try await world.leases.unleased([batches[0]]).isEmpty)
+            #expect(try await world.leases.offer([batches[1]]) == 0)
+            let after = try await ends()
+            #expect(after.count == 2 && after.allSatisfy { $0 < before + 120_000 }, "\(before), \(after)")
         }
     }
 

@@ -1,0 +1,44 @@
+// Rules that are broken on purpose, so that a test can show that the simulation's checks catch them: mutations of the
+// statements and scripts here, and of what the simulated processes do. Each names the invariant that it breaks.
+
+package enum BrokenRule: String, Sendable, CaseIterable {
+    // I1
+    /// patch_batch closes a batch without counting what it recorded.
+    case patchForgetsToCount
+    /// return_batches gives back the batch as if nothing of it had been recorded.
+    case returnForgetsWhatIsDone
+    // I2
+    /// finish_job does not ask whether batches are open.
+    case finishWithOpenBatches
+    /// end_batches writes over outcomes that are there.
+    case endOverwritesOutcomes
+    // I3
+    /// patch_batch does not test the fence.
+    case patchUnderAnyFence
+    /// return_batches leaves the fence, and claim_batches does not raise it.
+    case claimKeepsTheFence
+    // I4
+    /// patch_batch patches the twins of items that have an outcome, too.
+    case patchRepeats
+    /// patch_batch commits the twins first and the outcomes in a second transaction, which can fail.
+    case patchInTwoCommits
+    // I6
+    /// The sweep never takes a batch from a silent worker.
+    case sweepWithoutReclaim
+    /// Ready batches are offered once.
+    case offerOnlyOnce
+    /// find_unleased and offer_batches believe a lease that Redis' clock, set back since, cannot have given.
+    case leaseOutlivesItsClock
+    // I7
+    /// patch_batch tests neither the job's state nor its epoch.
+    case patchAfterCancel
+    // I8
+    /// take_batches and renew_leases take the time from the worker.
+    case leaseByWorkersClock
+    // I9
+    /// wake puts a token however many wait.
+    case wakeWithoutLimit
+    // I10
+    /// The expansion takes a chunk whose commit nobody confirmed for written.
+    case chunkTakenForWritten
+}

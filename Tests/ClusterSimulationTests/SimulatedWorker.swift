@@ -1,0 +1,183 @@
+// A worker of the simulation: the shell of `Worker` in events instead of tasks. What it decides is the product's:
+// `LeaseTable` for trust in leases, `TwinBatchRun` for twin batches.
+
+import ClusterModel
+import JobModel
+import JobStore
+import LeaseStore
+import ServiceKit
+import Worker
+
+final class SimulatedWorker: Process {
+    private(set) var id = WorkerID("")
+    private(set) var table = LeaseTable()
+    private var lanes: [Int64: Int] = [:]
+    private var hasClosed = false
+    private var shard: Int64 = 0
+
+    override func begin() {
+        id = WorkerID("\(name)#\(life)")
+        shard = id.counterShard
+        (table, lanes, hasClosed) = (LeaseTable(), [:], false)
+        after(Limits.leaseRenewalInterval) { self.renew() }
+        for _ in 0..<Limits.concurrentBatches { lane() }
+    }
+
+    // MARK: Leases
+
+    private func renew() {
+        let next = { self.after(Limits.leaseRenewalInterval) { self.renew() } }
+        let batches = table.batches
+        guard !batches.isEmpty else { return next() }
+        let (sent, clock) = (now, wallClock)
+        redis("renew_leases", { $0.renewLeases(worker: self.id, batches: batches, workersClock: clock) }) { result in
+            guard case .success(let answer) = result else { return next() }
+            let renewed = batches.filter { !answer.lost.contains($0) }
+            switch self.table.renewed(renewed, lost: answer.lost, incarnation: answer.incarnation, sent: sent) {
+            case .renewed: next()
+            case .redisChanged(let incarnation): self.recreate(incarnation, next)
+            }
+        }
+    }
+
+    private func recreate(_ incarnation: RedisIncarnation, _ next: @escaping () -> Void) {
+        let (asked, sent) = (table.claimed, now)
+        read("list_held_batches", { $0.listHeldBatches(asked) }) { result in
+            guard case .success(let held) = result else { return next() }
+            self.redis("recreate_leases", { $0.recreateLeases(worker: self.id, batches: held) }) { result in
+                guard case .success(let refused) = result else { return next() }
+                let kept = held.filter { !refused.contains($0) }
+                self.table.recreated(kept, of: asked.map(\.id), incarnation: incarnation, sent: sent)
+                next()
+            }
+        }
+    }
+
+    // MARK: Lanes
+
+    private func lane() {
+        let passing = lanes.filter { $0.value * 2 >= Limits.concurrentBatches }.map(\.key)
+        let (sent, clock) = (now, wallClock)
+        redis(
+            "take_batches",
+            { $0.takeBatches(worker: self.id, count: 1, passing: passing, excluding: [], workersClock: clock) }
+        ) { result in
+            switch result {
+            case .failure:
+                self.after(self.jittered(.seconds(1))) { self.lane() }
+            case .success(let taken):
+                guard let batch = taken.batches.first else { return self.idle() }
+                self.table.took([batch], from: taken.incarnation, sent: sent)
+                self.lanes[batch.job, default: 0] += 1
+                self.claim(batch)
+            }
+        }
+    }
+
+    /// The lane is free again; after a failure it waits a moment.
+    private func done(_ batch: BatchID, failed: Bool = false) {
+        let left = (lanes[batch.job] ?? 1) - 1
+        lanes[batch.job] = left > 0 ? left : nil
+        guard failed else { return lane() }
+        table.remove(batch)
+        after(jittered(.seconds(1))) { self.lane() }
+    }
+
+    private func idle() {
+        let rest = {
+            self.world.sleep(.workers, of: self, timeout: self.jittered(Limits.idlePoll)) { result in
+                if case .failure = result { return self.after(self.jittered(.seconds(1))) { self.lane() } }
+                self.lane()
+            }
+        }
+        guard hasClosed else { return rest() }
+        hasClosed = false
+        redis("wake", { $0.wake(.coordinators) }) { _ in rest() }
+    }
+
+    private func claim(_ id: BatchID) {
+        write("claim_batches", { .success($0.claimBatches([id], worker: self.id)) }) { result in
+            switch result {
+            case .failure:
+                self.done(id, failed: true)
+            case .success(let claimed):
+                guard let batch = claimed.first else { return self.letGo(id) { self.done(id, failed: $0) } }
+                self.table.claimed(id, fence: batch.fence)
+                self.patch(batch, TwinBatchRun(batch))
+            }
+        }
+    }
+
+    /// `then` hears whether it failed.
+    private func letGo(_ batch: BatchID, _ then: @escaping (Bool) -> Void) {
+        table.remove(batch)
+        redis("release_leases", { $0.releaseLeases(worker: self.id, batches: [batch]) }) { result in
+            if case .failure = result { then(true) } else { then(false) }
+        }
+    }
+
+    /// After a failure: makes the batch ready for others at once. If that fails too, the sweep does it later.
+    private func giveBack(_ batch: ClaimedBatch, _ then: @escaping () -> Void) {
+        write("return_batches", { .success($0.returnBatches([(batch.id, batch.fence)])) }) { result in
+            guard case .success(let returned) = result else { return then() }
+            self.redis("release_leases", { $0.releaseLeases(worker: self.id, batches: [batch.id]) }) { result in
+                guard case .success = result else { return then() }
+                self.redis("offer_batches", { $0.offerBatches(returned) }) { _ in then() }
+            }
+        }
+    }
+
+    // MARK: Twin batches
+
+    private func patch(_ batch: ClaimedBatch, _ run: TwinBatchRun) {
+        do {
+            switch try run.next(mayWork: table.mayWork(on: batch.id, now: now)) {
+            case .patch(let seqs):
+                if world.isBroken(.patchInTwoCommits) {
+                    write("patch_twins", { .success($0.patchTwinsOnly(batch, seqs: seqs)) }) { result in
+                        guard case .success = result else { return self.giveBack(batch) { self.done(batch.id) } }
+                        self.patch(batch, seqs, run)
+                    }
+                } else {
+                    patch(batch, seqs, run)
+                }
+            case .fail(let seqs, _):
+                write(
+                    "fail_batch_items",
+                    { .success($0.failBatchItems(batch, seqs: seqs, code: .argumentInvalid, shard: self.shard)) }
+                ) { self.patched(batch, run, $0) }
+            case .end(let ending):
+                if case .closed = ending { hasClosed = true }
+                letGo(batch.id) { self.done(batch.id, failed: $0) }
+            }
+        } catch {
+            giveBack(batch) { self.done(batch.id, failed: true) }
+        }
+    }
+
+    private func patch(_ batch: ClaimedBatch, _ seqs: ClosedRange<Int64>, _ run: TwinBatchRun) {
+        write(
+            "patch_batch", work: .seconds(3),
+            { postgres in
+                Result { () throws(StoreError) in try postgres.patchBatch(batch, seqs: seqs, shard: self.shard) }
+            }
+        ) { self.patched(batch, run, $0) }
+    }
+
+    private func patched(_ batch: ClaimedBatch, _ run: TwinBatchRun, _ result: Result<JobStore.Execution, StoreError>) {
+        var run = run
+        switch result {
+        case .success(let execution):
+            run.recorded(execution)
+            patch(batch, run)
+        case .failure(let error):
+            do {
+                let waits = try run.failed(error)
+                let next = run
+                after(waits ? jittered(.milliseconds(50)) : 0) { self.patch(batch, next) }
+            } catch {
+                giveBack(batch) { self.done(batch.id, failed: true) }
+            }
+        }
+    }
+}
