@@ -101,9 +101,24 @@ final class RouteKeeper: Sendable {
                 postpone(piece)
                 degrade(error, "publish")
             }
-            // A session that ended meanwhile may have been withdrawn before it was published.
-            for route in piece where !table.isCurrent(route) { withdraw(route) }
+            check(piece)
         }
+    }
+
+    /// While routes are published sessions end and subscribe: what was withdrawn or published meanwhile may have come
+    /// before, and what stands in the directory is old now.
+    private func check(_ published: [SessionRoute]) {
+        let current = Dictionary(
+            table.routes(of: published.map(\.deviceID)).map { ($0.deviceID, $0) }, uniquingKeysWith: { $1 })
+        var changed: [SessionRoute] = []
+        for route in published {
+            if let now = current[route.deviceID], now.session == route.session {
+                if now.flags != route.flags { changed.append(now) }
+            } else {
+                withdraw(route)
+            }
+        }
+        postpone(changed)
     }
 
     /// Soon, and together with others.

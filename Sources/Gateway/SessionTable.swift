@@ -55,10 +55,6 @@ package final class SessionTable: CallWriter {
 
     // MARK: For keepers
 
-    func isCurrent(_ route: SessionRoute) -> Bool {
-        entries.withLock { $0[route.deviceID]?.session == route.session }
-    }
-
     func routes(of devices: some Sequence<String>) -> [SessionRoute] {
         entries.withLock { entries in
             devices.compactMap { device in

@@ -9,7 +9,7 @@ package import LeaseStore
 package import Redis
 package import ServiceKit
 
-/// What a beat tells: which life of Redis' content answered, and its clock.
+/// What a beat tells: which life of the directory answered, and Redis' clock.
 package struct GatewayBeat: Sendable, Hashable {
     package let incarnation: RedisIncarnation
     package let redisMilliseconds: Int64
@@ -30,10 +30,10 @@ package struct RouteStore: Sendable {
 
     // MARK: Gateways
 
-    /// `candidate` becomes the name of Redis' content if it has none.
+    /// `candidate` becomes the name of the directory if it has none.
     package func beat(_ gateway: GatewayID, candidate: String) async throws(StoreError) -> GatewayBeat {
         let reply = try await redis.run(
-            Scripts.beatGateway, keys: [gateways, "\(prefix):incarnation"],
+            Scripts.beatGateway, keys: [gateways, routes],
             arguments: [.text(gateway.text), .integer(RouteLimits.gatewayLife.milliseconds), .text(candidate)])
         guard let elements = reply.array, elements.count == 2, let name = elements[0].text,
             let time = elements[1].integer

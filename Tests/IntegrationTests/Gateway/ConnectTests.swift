@@ -3,7 +3,6 @@
 
 import Access
 import Calls
-import Gateway
 import MQTT
 import Postgres
 import Redis
@@ -14,6 +13,8 @@ import Synchronization
 import TestKit
 import Testing
 import TwinStore
+
+@testable import Gateway
 
 @Suite struct ConnectTests {
     @Test("Keys, policies, and every refusal with its code")
@@ -230,8 +231,8 @@ import TwinStore
         }
     }
 
-    @Test("Routes come back when Redis has lost everything")
-    func directoryLost() async throws {
+    @Test("Routes come back when Redis has lost everything, or the directory alone", arguments: [true, false])
+    func directoryLost(losesAll: Bool) async throws {
         try await GatewayWorld.run { world in
             var limits = GatewayLimits()
             limits.beatInterval = .milliseconds(50)
@@ -240,13 +241,31 @@ import TwinStore
             let a = try await world.connect(gateway, "a")
             _ = try await a.subscribe("$iothub/methods/POST/#")
             let b = try await world.connect(gateway, "b")
-            _ = try await world.stores.redis.command(["FLUSHDB"])
+            _ = try await world.stores.redis.command(losesAll ? ["FLUSHDB"] : ["DEL", "{muster}:routes"])
             try await eventually("both routes are back") {
                 let routes = try await world.routes.find(["a", "b"]).routes
                 return routes[0]?.flags == [.methods] && routes[1]?.gateway == gateway.id
             }
             try await a.ping()
             try await b.ping()
+        }
+    }
+
+    @Test("A route that was published with flags from before is published again")
+    func staleFlags() async throws {
+        try await GatewayWorld.run { world in
+            let gateway = try await world.start()
+            try await world.addDevices("a")
+            let a = try await world.connect(gateway, "a")
+            _ = try await a.subscribe("$iothub/methods/POST/#")
+            let route = try #require(try await world.routes.find(["a"]).routes[0])
+            let keeper = RouteKeeper(
+                store: world.routes, gateway: gateway.id, table: gateway.gateway.table, random: world.stores.random,
+                log: world.stores.log.log)
+            // The table was read before the subscription, and the directory is written after it.
+            await keeper.publish([SessionRoute(deviceID: "a", session: route.session, flags: [])])
+            _ = try await keeper.beat()
+            #expect(try await world.routes.find(["a"]).routes[0]?.flags == [.methods])
         }
     }
 
