@@ -9,6 +9,8 @@ from azure.iot.device.exceptions import CredentialError
 from azure.iot.hub.models import Twin, TwinProperties
 from paho.mqtt.client import Client
 
+from hub import eventually
+
 # The port that the SDK insists on. It takes root to listen there, so the tests send it to the port that the hub has.
 WEBSOCKET_PORT = 443
 
@@ -53,6 +55,15 @@ def test_it_may_come_back(world, start, name):
     device.client.connect()
     assert world.invoke(name, "lockDoor").status == 200
     assert device.methods.so_far() == [("lockDoor", "")]
+
+
+def test_the_second_connection_wins(world, start, name):
+    """Each connection closes the other's; the first has the last word, because it alone connects again."""
+    device = start(name, websockets=True).serve_methods()
+    other = start(name, websockets=True, connection_retry=False).connect()
+    eventually(lambda: device.states.so_far() == [True, False, True])
+    eventually(lambda: not other.client.connected)
+    assert world.invoke(name, "lockDoor", connect=30).status == 200
 
 
 def test_a_wrong_key(start, name):
