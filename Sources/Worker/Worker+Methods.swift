@@ -52,7 +52,7 @@ extension Worker {
         }
     }
 
-    private func permission(_ batch: ClaimedBatch) -> MethodExecutor.Permission {
+    private func permission(_ batch: ClaimedBatch) -> MethodBatchRun.Permission {
         guard renewer.mayWork(on: batch.id) else { return .leaseLost }
         guard let since = state.withLock(\.drainingSince) else { return .work }
         return clock.now - since < configuration.drainDuration ? .finish : .stop
