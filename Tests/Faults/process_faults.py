@@ -1,0 +1,209 @@
+"""Faults of processes: killed, stopped for longer than a lease, asked to end under load."""
+
+import signal
+import time
+
+from cluster import Cluster
+from fault import TAKEOVER, Busy, Fault
+from processes import Process
+
+# A lease lasts 6 s and the sweep looks each second: after this a stopped process has lost everything it held.
+BEYOND_THE_LEASE = 9.0
+
+
+def strike(cluster: Cluster, process: Process, number: int) -> None:
+    """Sends a signal that ends or stops the process, and has its takeover measured."""
+    worker = cluster.worker_id(process) if process.name.startswith("worker") else None
+    leader, term = cluster.leader() if process.name.startswith("coordinator") else (None, 0)
+    if number == signal.SIGSTOP:
+        process.stop()
+    else:
+        process.signal(number)
+        process.wait(10)
+    cluster.watch.worker_is_gone(process, worker)
+    if leader is process:
+        cluster.watch.leader_is_gone(process, term)
+
+
+class KillWorker(Fault):
+    name = "kill-worker"
+    effect = "SIGKILL of a worker: its leases run out, its batches are claimed by others under a higher fence"
+    bound = TAKEOVER
+
+    def inject(self, cluster, targets, draw):
+        with targets.process("worker", draw) as worker:
+            life = worker.life_name
+            strike(cluster, worker, signal.SIGKILL)
+        return life
+
+
+class KillLeader(Fault):
+    name = "kill-leader"
+    effect = "SIGKILL of the leading coordinator: the other one leads"
+    bound = "the new leader's term begins within 10 s"
+
+    def inject(self, cluster, targets, draw):
+        leader, _ = cluster.leader()
+        if leader is None:
+            raise Busy("there is no leader")
+        with targets.process("coordinator", draw, only=leader):
+            life = leader.life_name
+            strike(cluster, leader, signal.SIGKILL)
+        return life
+
+
+class KillFollower(Fault):
+    name = "kill-follower"
+    effect = "SIGKILL of a coordinator that does not lead: its clients go to the other one"
+    bound = "the leader notices nothing"
+
+    def inject(self, cluster, targets, draw):
+        leader, _ = cluster.leader()
+        others = [process for process in cluster.all("coordinator") if process is not leader]
+        with targets.process("coordinator", draw, only=draw.choice(others)) as follower:
+            life = follower.life_name
+            strike(cluster, follower, signal.SIGKILL)
+        return life
+
+
+class KillGateway(Fault):
+    name = "kill-gateway"
+    effect = "SIGKILL of a gateway: calls that it may have sent end as OutcomeUnknown and are not sent again"
+    bound = "its devices come back through the other one; unknown outcomes only of its incarnation"
+
+    def inject(self, cluster, targets, draw):
+        with targets.process("gateway", draw) as gateway:
+            life = gateway.life_name
+            strike(cluster, gateway, signal.SIGKILL)
+        return life
+
+
+class KillWorkerAndGateway(Fault):
+    name = "kill-both"
+    effect = "SIGKILL of a worker and a gateway at the same moment: who takes over finds the dispatches, and the gateway gone"
+    bound = TAKEOVER
+
+    def inject(self, cluster, targets, draw):
+        with targets.process("worker", draw) as worker, targets.process("gateway", draw) as gateway:
+            lives = f"{worker.life_name}, {gateway.life_name}"
+            gateway.signal(signal.SIGKILL)
+            strike(cluster, worker, signal.SIGKILL)
+            gateway.wait(10)
+        return lives
+
+
+class StopWorker(Fault):
+    name = "stop-worker"
+    effect = "SIGSTOP of a worker beyond its lease, then SIGCONT: what it held is done by others, and it can record nothing"
+    bound = TAKEOVER + "; no outcome is written by who does not own the batch"
+
+    def inject(self, cluster, targets, draw):
+        with targets.process("worker", draw) as worker:
+            strike(cluster, worker, signal.SIGSTOP)
+            time.sleep(BEYOND_THE_LEASE)
+            worker.go_on()
+            return worker.life_name
+
+
+class StopGateway(Fault):
+    name = "stop-gateway"
+    effect = "SIGSTOP of a gateway beyond the lease, its inbox filling, then SIGCONT: it sends nothing whose time has passed"
+    bound = "no device is called twice; unknown outcomes only of its incarnation"
+
+    def inject(self, cluster, targets, draw):
+        with targets.process("gateway", draw) as gateway:
+            gateway.stop()
+            time.sleep(BEYOND_THE_LEASE)
+            gateway.go_on()
+            return gateway.life_name
+
+
+class StopLeader(Fault):
+    name = "stop-leader"
+    effect = "SIGSTOP of the leader beyond its term, then SIGCONT: the other one leads, and the old one changes nothing"
+    bound = "the new leader's term begins within 10 s"
+
+    def inject(self, cluster, targets, draw):
+        leader, _ = cluster.leader()
+        if leader is None:
+            raise Busy("there is no leader")
+        with targets.process("coordinator", draw, only=leader):
+            strike(cluster, leader, signal.SIGSTOP)
+            time.sleep(BEYOND_THE_LEASE)
+            leader.go_on()
+            return leader.life_name
+
+
+class MoveThenKill(Fault):
+    name = "move-then-kill"
+    effect = "the devices of a fleet move to the other gateway and then a worker is killed: the new gateway never called, " \
+        "the old one is asked"
+    bound = TAKEOVER
+
+    def inject(self, cluster, targets, draw):
+        link = draw.choice(cluster.fleets).link
+        with targets.process("worker", draw) as worker:
+            link.balancer.move()
+            link.drop()
+            time.sleep(draw.uniform(0.0, 1.0))
+            life = worker.life_name
+            strike(cluster, worker, signal.SIGKILL)
+        return f"{link.name} to {link.balancer.gateway}, {life}"
+
+
+class KillBeforeNotices(Fault):
+    name = "kill-before-notices"
+    effect = "SIGKILL of a worker while batches are committed whose devices have not been told: the sweep tells them"
+    bound = "every connected device knows its newest desired version in the end"
+    PATIENCE = 10.0
+    MARKED = "SELECT worker FROM work_batches WHERE to_notify AND worker IS NOT NULL LIMIT 1"
+
+    def inject(self, cluster, targets, draw):
+        deadline = time.monotonic() + self.PATIENCE
+        while time.monotonic() < deadline:
+            rows = cluster.postgres.query(self.MARKED)
+            marked = [worker for worker in cluster.all("worker") if rows and cluster.worker_id(worker) == rows[0][0]]
+            if marked:
+                with targets.process("worker", draw, only=marked[0]) as worker:
+                    life = worker.life_name
+                    strike(cluster, worker, signal.SIGKILL)
+                return life
+            time.sleep(0.02)
+        raise Busy("no batch was marked")
+
+
+class TerminateWorker(Fault):
+    name = "terminate-worker"
+    effect = "SIGTERM of a worker under load: it drains, hands the rest back and exits with 0"
+    bound = "exit within 45 s, exit code 0"
+    role = "worker"
+
+    def inject(self, cluster, targets, draw):
+        with targets.process(self.role, draw) as process:
+            life = process.life_name
+            process.is_held = True
+            begun = time.monotonic()
+            try:
+                code = process.end()
+            finally:
+                process.is_held = False
+            cluster.problems += [] if code == 0 else [f"{life} ended with {code} after SIGTERM"]
+        return f"{life}, exit code {code} after {time.monotonic() - begun:.1f} s"
+
+
+class TerminateGateway(TerminateWorker):
+    name = "terminate-gateway"
+    effect = "SIGTERM of a gateway under load: its sessions end in order and its devices connect elsewhere"
+    role = "gateway"
+
+
+class TerminateLeader(TerminateWorker):
+    name = "terminate-leader"
+    effect = "SIGTERM of the leader under load: it resigns, and the other one leads at once"
+    role = "coordinator"
+
+
+FAULTS = [
+    KillWorker, KillLeader, KillFollower, KillGateway, KillWorkerAndGateway, StopWorker, StopGateway, StopLeader,
+    MoveThenKill, KillBeforeNotices, TerminateWorker, TerminateGateway, TerminateLeader,
+]
