@@ -88,6 +88,10 @@ package final class GatewayCalls: CallDesk {
         tell(withLedger { $0.inquire(inquiry, at: $1) } ?? [])
     }
 
+    package func handle(_ settlement: Settlement) {
+        state.withLock { $0.ledger.settle(settlement) }
+    }
+
     // MARK: Sessions
 
     package func mayWrite(_ rid: UInt64, session: Int64) -> Bool {

@@ -27,6 +27,9 @@ package struct InvocationLedger: Sendable {
         /// Each takes some 300 bytes and is kept for about a minute behind its answer.
         package var invocations = 1_000_000
         package var callsPerDevice = 32
+        /// Bytes of answers that are not known to be recorded. At half of it new calls are refused, so that those in
+        /// flight find room; what finds none is kept without its payload.
+        package var payloadBytes = 256 << 20
         /// Milliseconds behind the last possible answer.
         package var memoryMilliseconds: Int64 = 60_000
 
@@ -82,6 +85,7 @@ package struct InvocationLedger: Sendable {
     private var nextRID: UInt64 = 1
     /// The latest `rememberUntil` of all that was forgotten. Redis' clock can step back behind it.
     private var forgottenUpTo = Int64.min
+    private var payloadBytes = 0
 
     package init(limits: Limits = Limits()) { self.limits = limits }
 
@@ -135,7 +139,8 @@ package struct InvocationLedger: Sendable {
                 end(.tooLate)
                 continue
             }
-            guard entries.count < limits.invocations, (byDevice[item.deviceID]?.count ?? 0) < limits.callsPerDevice
+            guard entries.count < limits.invocations, payloadBytes < limits.payloadBytes / 2,
+                (byDevice[item.deviceID]?.count ?? 0) < limits.callsPerDevice
             else {
                 end(.tooManyInFlight)
                 continue
@@ -189,6 +194,16 @@ package struct InvocationLedger: Sendable {
         }
     }
 
+    /// Lets go of answers that are recorded. The invocations stay: they must never be sent again.
+    package mutating func settle(_ settlement: Settlement) {
+        for item in settlement.items {
+            let id = InvocationID(job: settlement.job, seq: item.seq, attempt: item.attempt)
+            guard let entry = entries[id], entry.largePayload > 0 else { continue }
+            payloadBytes -= entry.largePayload
+            entries[id]?.progress = .ended(.forgotten)
+        }
+    }
+
     /// Ends calls whose time is over and forgets what nobody may ask for any more. Looks at every entry: called once a
     /// second.
     package mutating func tick(_ time: GatewayTime) -> [Notice] {
@@ -208,6 +223,7 @@ package struct InvocationLedger: Sendable {
         for id in forgotten {
             guard let entry = entries.removeValue(forKey: id) else { continue }
             rids[entry.rid] = nil
+            payloadBytes -= entry.largePayload
             forgottenUpTo = max(forgottenUpTo, entry.rememberUntil)
         }
         batches = batches.filter { $0.value.rememberUntil >= time.redisMilliseconds }
@@ -255,6 +271,14 @@ package struct InvocationLedger: Sendable {
     private mutating func end(_ id: InvocationID, _ outcome: CallOutcome) -> Notice? {
         guard let entry = entries[id] else { return nil }
         entries[id]?.progress = .ended(outcome)
+        if let kept = entries[id]?.largePayload, kept > 0 {
+            // Of a call outside jobs nobody ever asks.
+            if id.job == 0 || payloadBytes + kept > limits.payloadBytes {
+                entries[id]?.progress = .ended(.forgotten)
+            } else {
+                payloadBytes += kept
+            }
+        }
         byDevice[entry.deviceID]?.remove(entry.rid)
         if byDevice[entry.deviceID]?.isEmpty == true { byDevice[entry.deviceID] = nil }
         return Notice(
@@ -270,6 +294,13 @@ extension InvocationLedger.Entry {
         self.batch = batch
         self.fence = fence
         self.number = number
+    }
+
+    /// Bytes of an answer that is kept until it is recorded.
+    fileprivate var largePayload: Int {
+        guard case .ended(.answered(_, let payload)) = progress, payload.utf8.count > RouteLimits.smallPayloadBytes
+        else { return 0 }
+        return payload.utf8.count
     }
 
     fileprivate var isUnsent: Bool {

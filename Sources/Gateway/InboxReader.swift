@@ -53,6 +53,7 @@ struct InboxReader: Sendable {
         switch message {
         case .calls(let part): desk.handle(part)
         case .inquiry(let inquiry): desk.handle(inquiry)
+        case .settlement(let settlement): desk.handle(settlement)
         case .desired(let part): table.notify(part)
         case .close(let routes): table.close(routes)
         }

@@ -21,6 +21,11 @@ extension GatewayMessage {
                 .array(
                     inquiry.items.map { [.integer($0.seq), .integer($0.attempt), .integer($0.rememberedUntil)] }),
             ])
+        case .settlement(let settlement):
+            value = .array([
+                "s", .integer(settlement.job),
+                .array(settlement.items.map { [.integer($0.seq), .integer($0.attempt)] }),
+            ])
         case .desired(let part):
             value = .array([
                 "d", .object(part.patch),
@@ -37,6 +42,9 @@ extension GatewayMessage {
         switch kind {
         case "c": guard let part = CallPart(value) else { return nil }; self = .calls(part)
         case "q": guard let inquiry = Inquiry(value) else { return nil }; self = .inquiry(inquiry)
+        case "s":
+            guard let settlement = Settlement(value) else { return nil }
+            self = .settlement(settlement)
         case "d": guard let part = DesiredPart(value) else { return nil }; self = .desired(part)
         case "x":
             guard value.count % 2 == 1 else { return nil }
@@ -83,6 +91,18 @@ extension Inquiry {
             items.append(Item(seq: members[0], attempt: members[1], rememberedUntil: members[2]))
         }
         self.init(job: numbers[0], batch: numbers[1], fence: numbers[2], replyTo: replyTo, items: items)
+    }
+}
+
+extension Settlement {
+    fileprivate init?(_ value: [JSONValue]) {
+        guard value.count == 3, let job = value[1].integerValue, let list = value[2].arrayValue else { return nil }
+        var items: [Item] = []
+        for element in list {
+            guard let item = element.arrayValue, item.count == 2, let members = item[...].integers else { return nil }
+            items.append(Item(seq: members[0], attempt: members[1]))
+        }
+        self.init(job: job, items: items)
     }
 }
 

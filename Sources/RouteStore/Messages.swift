@@ -94,6 +94,27 @@ package struct Inquiry: Sendable, Hashable {
     }
 }
 
+/// Outcomes that are recorded: nobody will ask for them, and the gateway need not keep the answers.
+package struct Settlement: Sendable, Hashable {
+    package struct Item: Sendable, Hashable {
+        package let seq: Int64
+        package let attempt: Int64
+
+        package init(seq: Int64, attempt: Int64) {
+            self.seq = seq
+            self.attempt = attempt
+        }
+    }
+
+    package let job: Int64
+    package let items: [Item]
+
+    package init(job: Int64, items: [Item]) {
+        self.job = job
+        self.items = items
+    }
+}
+
 /// A desired change for devices of one gateway, each with its `$version`.
 package struct DesiredPart: Sendable {
     package let patch: JSONObject
@@ -108,6 +129,7 @@ package struct DesiredPart: Sendable {
 package enum GatewayMessage: Sendable {
     case calls(CallPart)
     case inquiry(Inquiry)
+    case settlement(Settlement)
     case desired(DesiredPart)
     /// Sessions up to these numbers lost against a newer one elsewhere.
     case close([SessionRoute])

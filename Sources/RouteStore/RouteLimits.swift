@@ -14,6 +14,9 @@ package enum RouteLimits {
     static let inboxLife: Duration = .seconds(600)
     /// 500 answers of 128 KiB would be too much for one message; senders cut at `answerBytes`.
     static let messageBytes = 8 << 20
+    /// Payloads of answers up to here a gateway keeps for as long as it remembers the call; larger ones until the worker
+    /// has recorded them. Small ones are not worth a message.
+    package static let smallPayloadBytes = 100
     /// Payload bytes after which an answer message is cut.
     package static let answerBytes = 512 * 1024
 }

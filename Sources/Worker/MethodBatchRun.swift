@@ -42,6 +42,8 @@ package struct MethodBatchRun: Sendable {
         case listGateways
         case inquire(Inquiry, of: GatewayID)
         case settle
+        /// Tell the gateway that these answers are recorded.
+        case release(Settlement, by: GatewayID)
         case wait(until: Instant)
         case end(Ending)
     }
@@ -78,6 +80,8 @@ package struct MethodBatchRun: Sendable {
     /// Results still to record, last first; a part that PostgreSQL refuses is split, so that one device's answer never
     /// costs another's.
     private var recording: [[ItemResult]] = []
+    /// What gateways need not keep once that is done.
+    private var settlements: [(gateway: GatewayID, settlement: Settlement)] = []
     private var partNumber: Int64 = 0
     private var inquiries: [(gateway: GatewayID, inquiry: Inquiry)] = []
     private var nextInquiry: Instant?
@@ -102,6 +106,7 @@ package struct MethodBatchRun: Sendable {
     package mutating func next(_ permission: Permission, now: Instant) -> Step {
         while true {
             if let part = recording.last { return .record(part) }
+            if let (gateway, settlement) = settlements.popLast() { return .release(settlement, by: gateway) }
             switch phase {
             case .turn: beginTurn(permission, now)
             case .sending:
@@ -142,7 +147,7 @@ package struct MethodBatchRun: Sendable {
             isOverdue = true
             return leave()
         }
-        if state.shouldRecord(now: now) { recording = [state.takeResults()] }
+        if state.shouldRecord(now: now) { beginRecording() }
         isSending = permission == .work && !isClosedForSending
         due = isSending ? state.due(now: now)[...] : []
         phase = .sending
@@ -151,7 +156,7 @@ package struct MethodBatchRun: Sendable {
     /// The batch goes back. What is known is recorded first; and if that is the fate of every call, the next holder has
     /// nothing to ask.
     private mutating func leave() {
-        if !state.results.isEmpty { recording = [state.takeResults()] }
+        if !state.results.isEmpty { beginRecording() }
         phase = .leaving
     }
 
@@ -165,12 +170,21 @@ package struct MethodBatchRun: Sendable {
 
     // MARK: Recording
 
+    private mutating func beginRecording() {
+        recording = [state.takeResults()]
+        for (name, items) in state.takeKeepers().sorted(by: { $0.key < $1.key }) {
+            guard let gateway = GatewayID(name) else { continue }
+            settlements.append((gateway, Settlement(job: batch.id.job, items: items)))
+        }
+    }
+
     /// What is open after the last step's results; nil when the lease is lost.
     package mutating func recorded(open: Int64?) {
         recording.removeLast()
         switch open {
         case nil:
             recording = []
+            settlements = []
             phase = .ended(.leaseLost)
         case 0?:
             phase = .ended(.closed)

@@ -31,6 +31,8 @@ package struct MethodBatchState: Sendable {
     /// Outcomes that are not recorded yet, and since when the oldest waits.
     package private(set) var results: [ItemResult] = []
     private var resultsSince: Instant?
+    /// Gateways that keep the payloads of these results.
+    private var keepers: [String: [Settlement.Item]] = [:]
     /// Milliseconds of Redis' clock until which each asked gateway must remember an item.
     private var rememberedUntil: [Int64: Int64] = [:]
 
@@ -164,6 +166,12 @@ package struct MethodBatchState: Sendable {
         for seq in seqs { progress[seq] = .ended }
     }
 
+    /// Who is to be told once the results that are taken now have been recorded: items by gateway.
+    package mutating func takeKeepers() -> [String: [Settlement.Item]] {
+        defer { keepers = [:] }
+        return keepers
+    }
+
     package mutating func takeResults() -> [ItemResult] {
         defer {
             results = []
@@ -188,7 +196,7 @@ package struct MethodBatchState: Sendable {
                     progress[item.seq] = .awaiting(
                         gateway: part.gateway, number: nil, until: overdue(now, response), tries: 0)
                 case .answered, .timedOut, .dropped, .invalidAnswer:
-                    end(item.seq, item.outcome, now: now)
+                    end(item.seq, item.outcome, of: part.gateway, now: now)
                 }
                 settle(item.seq, now: now)
             case .awaiting, .asking, .toSend, .ended, .unreachable, nil:
@@ -220,7 +228,7 @@ package struct MethodBatchState: Sendable {
     ) {
         switch item.outcome {
         case .answered, .timedOut, .dropped, .invalidAnswer:
-            end(item.seq, item.outcome, now: now)
+            end(item.seq, item.outcome, of: gateway, now: now)
         case .inFlight where awaited == nil || awaited == number:
             progress[item.seq] = .awaiting(
                 gateway: gateway, number: awaited, until: overdue(now, response), tries: tries)
@@ -246,8 +254,13 @@ package struct MethodBatchState: Sendable {
         }
     }
 
-    private mutating func end(_ seq: Int64, _ outcome: CallOutcome, now: Instant) {
+    private mutating func end(_ seq: Int64, _ outcome: CallOutcome, of gateway: String? = nil, now: Instant) {
         progress[seq] = .ended
+        if case .answered(_, let payload) = outcome, payload.utf8.count > RouteLimits.smallPayloadBytes, let gateway,
+            let item = items[seq]
+        {
+            keepers[gateway, default: []].append(Settlement.Item(seq: seq, attempt: item.attempt))
+        }
         results.append(ItemResult(seq: seq, outcome: outcome))
         if resultsSince == nil { resultsSince = now }
     }

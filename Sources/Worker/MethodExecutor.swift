@@ -81,6 +81,8 @@ struct MethodExecutor: Sendable {
                 _ = try await routes.send(.inquiry(inquiry), to: gateway)
             case .settle:
                 try await store.settleDispatches(of: batch)
+            case .release(let settlement, let gateway):
+                await release(settlement, gateway)
             case .wait(let moment):
                 for answer in await mailbox.take(until: moment) { run.answered(answer, now: clock.now) }
             case .end(let ending):
@@ -117,6 +119,15 @@ struct MethodExecutor: Sendable {
             return open
         case .leaseLost:
             return nil
+        }
+    }
+
+    /// Best effort: a gateway that is not told keeps the answers for as long as it remembers the calls.
+    private func release(_ settlement: Settlement, _ gateway: GatewayID) async {
+        do {
+            _ = try await routes.send(.settlement(settlement), to: gateway)
+        } catch {
+            log.debug("settlement_failed", [("error", .string("\(error)"))])
         }
     }
 

@@ -179,6 +179,47 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
         #expect(ledger.accept(call, at: time(1)).calls.isEmpty)
     }
 
+    private static let large = CallOutcome.answered(status: 200, payload: String(repeating: "1", count: 600))
+
+    private func call(_ ledger: inout InvocationLedger, seq: Int64) throws {
+        let call = try #require(ledger.accept(part(number: seq, seqs: [seq]), at: time(0)).calls.first)
+        #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
+        #expect(ledger.answered(call.rid, deviceID: "d\(seq)", outcome: Self.large)?.item.outcome == Self.large)
+    }
+
+    @Test func largeAnswersAreKeptUntilTheyAreRecorded() throws {
+        var limits = InvocationLedger.Limits()
+        limits.payloadBytes = 1200
+        var ledger = InvocationLedger(limits: limits)
+        try call(&ledger, seq: 1)
+        let refused = ledger.accept(part(number: 2, seqs: [2]), at: time(2))
+        #expect(refused.notices.map(\.item.outcome) == [.tooManyInFlight], "half of the bytes are taken")
+        #expect(ledger.inquire(inquiry(fence: 1), at: time(3)).map(\.item.outcome) == [Self.large])
+        for _ in 0..<2 { ledger.settle(Settlement(job: 7, items: [.init(seq: 1, attempt: 0)])) }
+        try call(&ledger, seq: 3)
+        // Recorded, yet never sent again.
+        let again = ledger.accept(part(number: 4), at: time(5))
+        #expect(again.calls.isEmpty && again.notices.map(\.item.outcome) == [.forgotten])
+        // What was forgotten gives its bytes back too.
+        _ = ledger.tick(time(66_001))
+        #expect(!ledger.accept(part(fence: 2, sendBefore: 70_000, seqs: [5]), at: time(66_002)).calls.isEmpty)
+    }
+
+    @Test func answersOfCallsInFlightThatFindNoRoomAreToldAndNotKept() throws {
+        var limits = InvocationLedger.Limits()
+        limits.payloadBytes = 1000
+        var ledger = InvocationLedger(limits: limits)
+        let calls = ledger.accept(part(seqs: [1, 2]), at: time(0)).calls
+        for call in calls {
+            #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
+            let notice = ledger.answered(call.rid, deviceID: call.deviceID, outcome: Self.large)
+            #expect(notice?.item.outcome == Self.large)
+        }
+        #expect(
+            ledger.inquire(inquiry(fence: 2, seqs: [1, 2]), at: time(3)).map(\.item.outcome)
+                == [Self.large, .forgotten])
+    }
+
     @Test func limitsRefuseNewCallsAndForgetNone() throws {
         var limits = InvocationLedger.Limits()
         limits.invocations = 2

@@ -19,6 +19,12 @@ import Testing
             throw Unexpected()
         }
         #expect(same == inquiry)
+        let settlement = Settlement(job: 1, items: [.init(seq: 2, attempt: 0), .init(seq: 3, attempt: 1)])
+        guard case .settlement(let equal) = try #require(GatewayMessage(GatewayMessage.settlement(settlement).text))
+        else {
+            throw Unexpected()
+        }
+        #expect(equal == settlement)
     }
 
     @Test func desiredAndClose() throws {
@@ -40,7 +46,10 @@ import Testing
         #expect(AnswerPart(part.text) == part)
     }
 
-    @Test(arguments: ["", "{}", "[]", #"["c"]"#, #"["c",1,2,3,4,5,6,"w","m","p",[[1]]]"#, #"["z"]"#, #"["x","d"]"#])
+    @Test(arguments: [
+        "", "{}", "[]", #"["c"]"#, #"["c",1,2,3,4,5,6,"w","m","p",[[1]]]"#, #"["z"]"#, #"["s",1]"#, #"["s",1,[[1]]]"#,
+        #"["x","d"]"#,
+    ])
     func garbageIsNil(text: String) {
         #expect(GatewayMessage(text) == nil)
         #expect(AnswerPart(text) == nil)

@@ -109,6 +109,17 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
         #expect(state.takeResults().map(\.error) == [.gatewayTimeout])
     }
 
+    @Test func whoKeepsALargeAnswerIsToldWhenItIsRecorded() {
+        var state = state()
+        state.handedOver([0, 1], to: "g~1", number: 1, response: .seconds(5), now: at(0))
+        let large = String(repeating: "1", count: RouteLimits.smallPayloadBytes + 1)
+        state.answer(
+            answer("g", 1, [(0, .answered(status: 1, payload: large)), (1, .answered(status: 1, payload: "1"))]),
+            now: at(1))
+        #expect(state.takeKeepers() == ["g~1": [Settlement.Item(seq: 0, attempt: 0)]])
+        #expect(state.takeKeepers().isEmpty)
+    }
+
     @Test func anAnswerThatComesTwiceSaysNothingAboutTheNextPart() {
         var state = state()
         state.handedOver([0], to: "g~1", number: 1, response: .seconds(5), now: at(0))

@@ -36,6 +36,7 @@ final class TestDesk: GatewayDesk {
     func attach(_ writer: any CallWriter) {}
     func handle(_ part: CallPart) { parts.withLock { $0.append(part) } }
     func handle(_ inquiry: Inquiry) {}
+    func handle(_ settlement: Settlement) {}
     func synchronize(redisMilliseconds: Int64, sentAt: Instant) { isSynchronized.withLock { $0 = true } }
     func run() async {}
     func mayWrite(_ rid: UInt64, session: Int64) -> Bool { !withdrawn.withLock { $0.contains(rid) } }

@@ -28,6 +28,7 @@ final class DeviceDouble: CallWriter {
         var calls: [String: Int] = [:]
         var rids: [String: [UInt64]] = [:]
         var notices: [DesiredPart] = []
+        var settled = 0
         var inbox: Task<Void, Never>?
         var ticks: Task<Void, Never>?
         var beats: Task<Void, Never>?
@@ -51,6 +52,9 @@ final class DeviceDouble: CallWriter {
 
     /// Calls that reached each device.
     var calls: [String: Int] { state.withLock(\.calls) }
+
+    /// Answers that it was told are recorded.
+    var settled: Int { state.withLock(\.settled) }
 
     /// Desired changes that reached each device: its version and the patch's text.
     var notices: [String: [(version: Int64, patch: String)]] {
@@ -106,6 +110,9 @@ final class DeviceDouble: CallWriter {
                         switch message {
                         case .calls(let part): desk.handle(part)
                         case .inquiry(let inquiry): desk.handle(inquiry)
+                        case .settlement(let settlement):
+                            desk.handle(settlement)
+                            state.withLock { $0.settled += settlement.items.count }
                         case .desired(let part): state.withLock { $0.notices.append(part) }
                         case .close: break
                         }

@@ -54,6 +54,25 @@ import Testing
         }
     }
 
+    @Test func theGatewayIsToldThatLargeAnswersAreRecorded() async throws {
+        try await JobWorld.run { world in
+            try await world.addDevices(50) { _ in [:] }
+            let payload = "\"" + String(repeating: "x", count: 5000) + "\""
+            let gateway = DeviceDouble("g", world) { device, _ in
+                .answers(status: 200, payload: device.hasSuffix("7") ? "1" : payload)
+            }
+            try await gateway.start()
+            try await gateway.connect(Self.names(0..<50))
+            try await world.startCoordinator()
+            try await world.startWorker()
+            try await put(world, "m")
+            let job = try await world.wait(for: "m") { $0.state == .completed }
+            #expect(job.statistics == JobStatistics(devices: 50, succeeded: 50))
+            try await eventually("45 settled", within: JobWorld.patience) { gateway.settled == 45 }
+            await gateway.die()
+        }
+    }
+
     @Test func offlineDevicesAreParkedAndCalledWhenTheyConnect() async throws {
         try await JobWorld.run { world in
             try await world.addDevices(60) { _ in [:] }
