@@ -68,18 +68,42 @@ extension JobStore {
         package let desired: JSONObject?
 
         package init(_ update: TwinUpdate) {
-            let patch = TwinPatchSQL(tags: update.patch.tags, desired: update.patch.desired, firstParameter: 11)
-            statement = Statements.patchBatch.filling(
-                [
-                    "tags": patch.tags, "desired": patch.desired, "metadata": patch.desiredMetadata,
-                    "increment": patch.desiredIncrement, "notify": update.patch.desired == nil ? "false" : "true",
-                ], isPrepared: true)
-            parameters = patch.parameters.map { Parameter($0) }
+            let patch = TwinPatchSQL(tags: update.patch.tags, desired: update.patch.desired, firstParameter: 13)
+            var parts = ["tags": patch.tags, "desired": patch.desired, "increment": patch.desiredIncrement]
+            parts["tags_fit"] =
+                update.patch.tags == nil ? "$11::integer = 0" : Self.fits("t.tags", patch.tags, "$9", "$11")
+            if update.patch.desired == nil {
+                (parts["desired_fit"], parts["metadata"], parts["notify"]) = (
+                    "$12::integer = 0", patch.desiredMetadata, "false"
+                )
+            } else {
+                parts["desired_fit"] = Self.fits("t.desired", patch.desired, "$10", "$12")
+                parts["metadata"] = Self.pruned(patch.desiredMetadata, patch.desired)
+                parts["notify"] = "true"
+            }
+            statement = Statements.patchBatch.filling(parts, isPrepared: true)
+            parameters =
+                [.integer(patch.tagsGrowth), .integer(patch.desiredGrowth)] + patch.parameters.map { Parameter($0) }
             desired = update.patch.desired
             switch update.condition {
             case .any: etag = nil
             case .matching(let text): etag = text
             }
+        }
+
+        /// Whether a patched section is within its limit. What is far from it is not merged to find out; a compressed
+        /// section does not tell its size.
+        private static func fits(_ column: String, _ patched: String, _ limit: String, _ growth: String) -> String {
+            """
+            CASE WHEN pg_column_size(\(column)) + \(growth)::integer <= \(limit)::integer
+                      AND pg_column_compression(\(column)) IS NULL THEN true
+                 ELSE twin_fits(\(patched), \(limit)) END
+            """
+        }
+
+        /// Paths of removed keys linger until the map is this large.
+        private static func pruned(_ metadata: String, _ desired: String) -> String {
+            "CASE WHEN pg_column_size(t.desired_metadata) < 65536 THEN \(metadata) ELSE twin_metadata(\(desired), \(metadata)) END"
         }
     }
 

@@ -13,7 +13,7 @@
 
 package import JSON
 
-/// Expressions for the placeholders of `patch_batch.sql` and `patch_twin.sql`, with the parameters they refer to.
+/// Expressions for the placeholders of `patch_batch.sql`, with the parameters they refer to.
 package struct TwinPatchSQL: Sendable {
     package enum Parameter: Sendable, Hashable {
         case json(JSONValue)
@@ -27,15 +27,20 @@ package struct TwinPatchSQL: Sendable {
     /// By how much the patch raises `properties.desired.$version`: 1 if it has a desired section.
     package let desiredIncrement: String
     package let parameters: [Parameter]
+    /// Bytes by which the patch makes each section larger at most, as `pg_column_size` counts.
+    package let tagsGrowth: Int64
+    package let desiredGrowth: Int64
 
     /// `firstParameter`: number of the first placeholder that is free in the surrounding statement, which must offer
-    /// `m.stamp`, the jsonb array [microseconds, version] of this write.
+    /// the row `twins t` and `held.written`, the microseconds of this write.
     package init(tags: JSONObject?, desired: JSONObject?, firstParameter: Int) {
         var builder = Builder(first: firstParameter)
         self.tags = tags.map { builder.merged($0, column: "t.tags", path: []) } ?? "t.tags"
         self.desired = desired.map { builder.merged($0, column: "t.desired", path: []) } ?? "t.desired"
         desiredMetadata = desired.map { builder.metadata($0) } ?? "t.desired_metadata"
         desiredIncrement = desired == nil ? "0" : "1"
+        tagsGrowth = tags.map(TwinPatchGrowth.bytes) ?? 0
+        desiredGrowth = desired.map(TwinPatchGrowth.bytes) ?? 0
         parameters = builder.parameters
     }
 }
@@ -100,13 +105,15 @@ private struct Builder {
         var removed: [String] = []
         Self.collect(patch, prefix: "", touched: &touched, removed: &removed)
         var expression = "t.desired_metadata"
+        let stamp =
+            "(SELECT jsonb_build_array((SELECT written FROM held), t.desired_version + 1) AS stamp OFFSET 0) AS m"
         if !removed.isEmpty { expression = "(\(expression) - \(placeholder(.textArray(removed), "text[]")))" }
         if touched.count <= Self.pairsPerCall {
             let arguments = touched.map { "\(placeholder(.text($0), "text")), m.stamp" }
-            expression += " || jsonb_build_object(\(arguments.joined(separator: ", ")))"
+            expression += " || (SELECT jsonb_build_object(\(arguments.joined(separator: ", "))) FROM \(stamp))"
         } else {
             let paths = placeholder(.textArray(touched), "text[]")
-            expression += " || (SELECT jsonb_object_agg(path, m.stamp) FROM unnest(\(paths)) AS path)"
+            expression += " || (SELECT jsonb_object_agg(path, m.stamp) FROM \(stamp), unnest(\(paths)) AS path)"
         }
         return "(\(expression))"
     }

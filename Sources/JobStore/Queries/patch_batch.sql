@@ -2,14 +2,17 @@
 -- statement and one commit, so that each device is patched exactly once whatever dies (invariants I3 and I4).
 -- $1 bigint job, $2 integer batch, $3 bigint fence, $4 bigint slot, $5 integer first seq, $6 integer last seq,
 -- $7 integer counter shard, $8 text etag that each twin must have, or null, $9 integer largest tags,
--- $10 integer largest desired; the patch's parameters follow
+-- $10 integer largest desired, $11 and $12 integer bytes by which the patch can make tags and desired larger; the patch's
+-- parameters follow
 -- Returns one row: succeeded, failed and what is still open; open is null when the lease was lost (nothing changed);
 -- and the devices that are to be told of their new desired versions, null when no gateway lives. Then the batch is
 -- marked until that has been done.
 -- Indexes: work_batches, work_items and twins by their keys.
 -- The planner expects one item of a job that it has no statistics of, which is every new job of a day's partition, and
--- so would join by a nested loop over the whole job. Hence items are read and written by the batch's range, the failures
--- are looked up and not joined, and items meet twins in a full join, which is never a nested loop.
+-- so would join by a nested loop over the whole job. Hence items are read and written by the batch's range, twins by an
+-- array, and failures are looked up and not joined.
+-- Twins are patched where they stand; those that were not are told apart only when there are any, because the reasons
+-- cost more than the patch. A twin that stopped matching while the statement ran has no reason yet: its item stays open.
 -- Safe under concurrency: the batch's row is locked first and tested on its newest version; twins are locked in device
 -- order and patched from their newest version; an item is written only while it is pending.
 WITH held AS MATERIALIZED (
@@ -24,54 +27,53 @@ WITH held AS MATERIALIZED (
     FROM work_items i
     WHERE i.slot = $4::bigint AND i.job = $1 AND i.seq BETWEEN $5::integer AND $6::integer AND i.batch = $2
       AND i.state = 'pending' AND EXISTS (SELECT FROM held)
-), twin AS MATERIALIZED (
-    SELECT t.device_id, t.etag,
-           /*tags:*/ t.tags /*:tags*/ AS tags,
-           /*desired:*/ t.desired /*:desired*/ AS desired,
-           /*metadata:*/ t.desired_metadata /*:metadata*/ AS desired_metadata
-    FROM (
-        SELECT * FROM twins
-        WHERE device_id = ANY (ARRAY(SELECT device_id FROM item))
-        ORDER BY device_id
-        FOR UPDATE
-    ) t
-    CROSS JOIN LATERAL (SELECT jsonb_build_array((SELECT written FROM held), t.desired_version + 1) AS stamp
-                        OFFSET 0) m
-), judged AS MATERIALIZED (
-    SELECT i.seq, i.device_id, t.etag, t.tags, t.desired, t.desired_metadata,
-           CASE WHEN t.device_id IS NULL THEN 'DeviceNotFound'
-                WHEN encode(int8send(t.etag), 'base64') <> $8::text THEN 'PreconditionFailed'
-                WHEN NOT twin_fits(t.tags, $9::integer) THEN 'ArgumentInvalid'
-                WHEN NOT twin_fits(t.desired, $10::integer) THEN 'ArgumentInvalid' END AS error_code
-    FROM item i
-    FULL JOIN twin t USING (device_id)  -- a left join in effect: every twin has its item
 ), patched AS (
     UPDATE twins t
-    SET tags = v.tags, desired = v.desired, etag = t.etag + 1,
-        desired_metadata = CASE WHEN pg_column_size(v.desired_metadata) < 65536 THEN v.desired_metadata
-                                ELSE twin_metadata(v.desired, v.desired_metadata) END,
+    SET tags = /*tags:*/ t.tags /*:tags*/,
+        desired = /*desired:*/ t.desired /*:desired*/,
+        etag = t.etag + 1,
+        desired_metadata = /*metadata:*/ t.desired_metadata /*:metadata*/,
         desired_version = t.desired_version + /*increment:*/ 0 /*:increment*/
-    FROM judged v
-    WHERE t.device_id = v.device_id AND v.error_code IS NULL
+    WHERE t.device_id = ANY (ARRAY(SELECT device_id FROM item))
+      AND ($8::text IS NULL OR encode(int8send(t.etag), 'base64') = $8)
+      AND /*tags_fit:*/ true /*:tags_fit*/ AND /*desired_fit:*/ true /*:desired_fit*/
     RETURNING t.device_id, t.desired_version
+), missing AS MATERIALIZED (
+    SELECT (SELECT count(*) FROM item) - (SELECT count(*) FROM patched) AS count
+), refused AS MATERIALIZED (
+    SELECT u.seq, t.etag,
+           CASE WHEN t.device_id IS NULL THEN 'DeviceNotFound'
+                WHEN encode(int8send(t.etag), 'base64') <> $8 THEN 'PreconditionFailed'
+                WHEN NOT (/*tags_fit:*/ true /*:tags_fit*/) THEN 'tags'
+                WHEN NOT (/*desired_fit:*/ true /*:desired_fit*/) THEN 'properties.desired' END AS reason
+    FROM (SELECT i.seq, i.device_id
+          FROM item i
+          FULL JOIN patched p USING (device_id)  -- a left join in effect, but never a nested loop
+          WHERE p.device_id IS NULL) u
+    LEFT JOIN LATERAL (SELECT * FROM twins WHERE device_id = u.device_id OFFSET 0) t ON true
+    WHERE (SELECT count FROM missing) > 0
 ), failure AS MATERIALIZED (
-    SELECT jsonb_object_agg(v.seq, jsonb_build_array(v.error_code, CASE v.error_code
-               WHEN 'DeviceNotFound' THEN 'the device no longer exists'
-               WHEN 'PreconditionFailed' THEN format('the twin''s etag is %s, the job asked for %s',
-                                                     encode(int8send(v.etag), 'base64'), $8)
-               WHEN 'ArgumentInvalid' THEN
-                   CASE WHEN twin_fits(v.tags, $9) THEN format('properties.desired would exceed %s bytes', $10)
-                        ELSE format('tags would exceed %s bytes', $9) END END)) AS by_seq
-    FROM judged v
-    WHERE v.error_code IS NOT NULL
+    SELECT jsonb_object_agg(seq, CASE
+               WHEN reason = 'DeviceNotFound' THEN jsonb_build_array(reason, 'the device no longer exists')
+               WHEN reason = 'PreconditionFailed' THEN jsonb_build_array(reason,
+                   format('the twin''s etag is %s, the job asked for %s', encode(int8send(etag), 'base64'), $8))
+               WHEN reason IS NOT NULL THEN jsonb_build_array('ArgumentInvalid',
+                   format('%s would exceed %s bytes', reason, CASE reason WHEN 'tags' THEN $9::integer ELSE $10::integer END))
+               ELSE 'null' END) AS by_seq
+    FROM refused
 ), result AS (
     UPDATE work_items i
-    SET state = CASE WHEN (SELECT by_seq FROM failure) ? i.seq::text THEN 'failed' ELSE 'succeeded' END::item_state,
+    SET state = CASE WHEN (SELECT by_seq FROM failure) IS NULL THEN 'succeeded'
+                     WHEN (SELECT by_seq FROM failure) ? i.seq::text THEN 'failed' ELSE 'succeeded' END::item_state,
         attempt = i.attempt + 1, updated_at = clock_timestamp(),
-        error_code = (SELECT by_seq FROM failure) -> i.seq::text ->> 0,
-        error_text = (SELECT by_seq FROM failure) -> i.seq::text ->> 1
+        error_code = CASE WHEN (SELECT by_seq FROM failure) IS NULL THEN NULL
+                          ELSE (SELECT by_seq FROM failure) -> i.seq::text ->> 0 END,
+        error_text = CASE WHEN (SELECT by_seq FROM failure) IS NULL THEN NULL
+                          ELSE (SELECT by_seq FROM failure) -> i.seq::text ->> 1 END
     WHERE i.slot = $4 AND i.job = $1 AND i.seq BETWEEN $5 AND $6 AND i.batch = $2 AND i.state = 'pending'
       AND EXISTS (SELECT FROM held)
+      AND ((SELECT by_seq FROM failure) IS NULL
+           OR (SELECT by_seq FROM failure) -> i.seq::text IS DISTINCT FROM 'null')
     RETURNING i.error_code
 ), tally AS (
     SELECT count(*) FILTER (WHERE error_code IS NULL) AS succeeded, count(error_code) AS failed FROM result

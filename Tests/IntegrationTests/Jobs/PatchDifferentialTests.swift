@@ -1,4 +1,5 @@
-// Goal: the compiled patch and the reference merge agree on every document (design: a test holds one against the other).
+// Goal: the compiled patch and the reference merge agree on every document (design: a test holds one against the other),
+// and no patch makes a document larger than it says.
 // Method: thousands of random documents and patches from a printed seed; PostgreSQL evaluates the compiled expression.
 
 import JSON
@@ -23,14 +24,17 @@ import TwinModel
                 let statement = Statement(
                     name: "differential",
                     text: """
-                        SELECT \(sql.desired) AS merged, \(sql.desiredMetadata) AS metadata
-                        FROM (SELECT $1::jsonb AS desired, '{}'::jsonb AS desired_metadata) t,
-                             (SELECT $2::jsonb AS stamp) m
+                        WITH held AS (SELECT $2::bigint AS written)
+                        SELECT merged, metadata, pg_column_size(desired)::bigint AS before,
+                               pg_column_size(merged)::bigint AS after
+                        FROM (SELECT desired, \(sql.desired) AS merged, \(sql.desiredMetadata) AS metadata
+                              FROM (SELECT $1::jsonb AS desired, '{}'::jsonb AS desired_metadata,
+                                           1::bigint AS desired_version OFFSET 0) t OFFSET 0) p
                         """)
                 let row = try #require(
                     try await world.pool.run(
                         statement,
-                        [.json(.object(document)), .json([1, 2])] + sql.parameters.map { Parameter($0) }
+                        [.json(.object(document)), .integer(1)] + sql.parameters.map { Parameter($0) }
                     ).first)
                 let merged: JSONValue = try row.get("merged")
                 let expected = TwinMerge.merged(document, patch)
@@ -38,6 +42,8 @@ import TwinModel
                     merged == .object(expected),
                     "seed \(Self.seed), case \(number): \(JSONValue.object(document).text) + \(JSONValue.object(patch).text)"
                 )
+                let (before, after): (Int64, Int64) = (try row.get("before"), try row.get("after"))
+                #expect(after <= before + sql.desiredGrowth, "seed \(Self.seed), case \(number)")
                 // Every path of the patch that the document now has carries the stamp.
                 let metadata: JSONValue = try row.get("metadata")
                 #expect(metadata[""] == [1, 2])
