@@ -197,7 +197,7 @@ let package = Package(
         tests("SocketsTests", ["Sockets", "ServiceKit"]),
         tests("TwinModelTests", ["TwinModel", "JSON"]),
         tests("TwinQueryTests", ["TwinQuery", "JSON"]),
-        tests("CoordinatorTests", ["Coordinator", "LeaseStore", "JobModel", "ServiceKit"]),
+        tests("CoordinatorTests", ["Coordinator", "JobStore", "LeaseStore", "JobModel", "ServiceKit"]),
         tests("CallsTests", ["Calls", "RouteStore", "ServiceKit", "JSON"]),
         tests("WorkerTests", ["Worker", "JobStore", "LeaseStore", "RouteStore", "JobModel", "ServiceKit"]),
         tests("JSONTests", ["JSON", "ServiceKit"]),

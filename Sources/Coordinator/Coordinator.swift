@@ -61,6 +61,7 @@ package final class Coordinator: Sendable {
             group.addTask { await self.sweepLoop() }
             group.addTask { await self.roundLoop() }
             group.addTask { await self.deviceLoop() }
+            group.addTask { await self.gatewayLoop() }
         }
     }
 
@@ -166,6 +167,18 @@ package final class Coordinator: Sendable {
                 try await clock.sleep(for: random.jittered(Limits.deviceSweepInterval, spread: 0.1))
             } catch {
                 await report("device_sweep_failed", error)
+            }
+        }
+    }
+
+    private func gatewayLoop() async {
+        var sweeper = GatewaySweeper(store: store, clock: clock, log: log, metrics: metrics)
+        while !Task.isCancelled {
+            do {
+                if elector.leadership != nil { try await sweeper.sweep() } else { sweeper.forget() }
+                try await clock.sleep(for: Limits.sweepInterval)
+            } catch {
+                await report("gateway_sweep_failed", error)
             }
         }
     }

@@ -1,6 +1,6 @@
-// The leader's pass over gateways, parked items and notices: silent gateways are declared gone; items whose device is
-// connected after all, because a gateway died between publishing a session and reading `waiting`, are taken into batches;
-// desired changes that a dead process left marked are told.
+// The leader's pass over parked items and notices: items whose device is connected after all, because a gateway died
+// between publishing a session and reading `waiting`, are taken into batches; desired changes that a dead process left
+// marked are told.
 
 internal import JSON
 internal import JobModel
@@ -31,10 +31,6 @@ struct DeviceSweeper {
     }
 
     mutating func sweep() async throws(StoreError) {
-        for gateway in try await store.removeSilentGateways().sorted() {
-            log.warning("gateway_gone", [("gateway", .string(gateway))])
-            metrics.count("muster_gateways_gone_total", "Gateways that were silent for too long")
-        }
         var woken = 0
         for _ in 0..<(Limits.sweepDevices / RouteLimits.routesPerCall) {
             let devices = try await store.waitingDevices(after: last, limit: RouteLimits.routesPerCall)

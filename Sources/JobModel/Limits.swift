@@ -124,6 +124,8 @@ package enum Limits {
     package static let routeRetries = 5
     /// A gateway that has not been heard of in PostgreSQL for this long is gone, and so is what it held.
     package static let gatewaySilence: Duration = .seconds(8)
+    /// Of the time between two looks at the gateways this much counts as silence at most: PostgreSQL may have been away.
+    package static let gatewayLookCredit: Duration = .seconds(2)
     /// The leader looks for silent gateways this often, and compares the parked items with the directory.
     package static let deviceSweepInterval: Duration = .seconds(5)
     /// Waiting devices that one sweep looks up; the next goes on behind them.

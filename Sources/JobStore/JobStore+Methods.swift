@@ -43,6 +43,23 @@ package struct Dispatch: Sendable, Hashable {
     }
 }
 
+/// The latest sign of life of one life of a gateway.
+package struct GatewayBeatRecord: Sendable, Hashable {
+    package let gateway: String
+    package let incarnation: String
+    /// By PostgreSQL's clock; only compared with itself.
+    package let seen: Int64
+
+    package init(gateway: String, incarnation: String, seen: Int64) {
+        self.gateway = gateway
+        self.incarnation = incarnation
+        self.seen = seen
+    }
+
+    /// `name~incarnation`.
+    package var text: String { "\(gateway)~\(incarnation)" }
+}
+
 /// The outcome of one item, as it is stored.
 package struct ItemResult: Sendable, Hashable {
     package let seq: Int64
@@ -173,10 +190,27 @@ extension JobStore {
         return try rows.first?.get("ended") ?? 0
     }
 
-    /// Declares silent gateways gone; returns them as `name~incarnation`.
-    package func removeSilentGateways() async throws(StoreError) -> Set<String> {
+    /// When each living gateway was last heard of.
+    package func gatewayBeats() async throws(StoreError) -> [GatewayBeatRecord] {
+        var beats: [GatewayBeatRecord] = []
+        for row in try await pool.run(Statements.listGateways) {
+            beats.append(
+                GatewayBeatRecord(
+                    gateway: try row.get("gateway"), incarnation: try row.get("incarnation"), seen: try row.get("seen"))
+            )
+        }
+        return beats
+    }
+
+    /// Declares gateways gone that have not been heard of since; returns them as `name~incarnation`.
+    package func removeSilent(_ beats: [GatewayBeatRecord]) async throws(StoreError) -> Set<String> {
         try gateways(
-            await pool.run(Statements.removeSilentGateways, [.integer(Limits.gatewaySilence.milliseconds)]))
+            await pool.run(
+                Statements.removeSilentGateways,
+                [
+                    .textArray(beats.map(\.gateway)), .textArray(beats.map(\.incarnation)),
+                    .integerArray(beats.map(\.seen)),
+                ]))
     }
 
     /// The gateways that live, as `name~incarnation`. What is not here is gone, and so is what it held.

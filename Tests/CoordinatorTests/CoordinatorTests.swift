@@ -2,6 +2,7 @@
 
 import Coordinator
 import JobModel
+import JobStore
 import LeaseStore
 import ServiceKit
 import Testing
@@ -52,5 +53,36 @@ import Testing
         #expect(!judge.judge(first, now: start + .seconds(1)).shouldReoffer)
         #expect(judge.judge(first, now: start + Limits.reofferInterval).shouldReoffer)
         #expect(!judge.judge(first, now: start + Limits.reofferInterval + .seconds(1)).shouldReoffer)
+    }
+}
+
+@Suite struct GatewayJudgeTests {
+    private let start = Instant(nanoseconds: 0)
+
+    private func beat(_ name: String, _ seen: Int64) -> GatewayBeatRecord {
+        GatewayBeatRecord(gateway: name, incarnation: "1", seen: seen)
+    }
+
+    @Test func aGatewayThatDoesNotBeatIsGone() {
+        var judge = GatewayJudge()
+        for second in 0..<8 {
+            let beats = [beat("dead", 1), beat("alive", Int64(second))]
+            #expect(judge.silent(beats, now: start + .seconds(second)).isEmpty)
+        }
+        #expect(judge.silent([beat("dead", 1), beat("alive", 8)], now: start + .seconds(8)) == [beat("dead", 1)])
+        // A new life under the old name is another gateway.
+        let reborn = GatewayBeatRecord(gateway: "dead", incarnation: "2", seen: 1)
+        #expect(judge.silent([reborn], now: start + .seconds(9)).isEmpty)
+    }
+
+    @Test(arguments: [3, 60, 100_000])
+    func afterAnOutageOfPostgreSQLGatewaysHaveTimeToBeat(seconds: Int) {
+        var judge = GatewayJudge()
+        for second in 0..<3 { _ = judge.silent([beat("g", 1)], now: start + .seconds(second)) }
+        #expect(judge.silent([beat("g", 2)], now: start + .seconds(3)).isEmpty)
+        // Nobody could beat, and nobody could look, for a long time; or one look took that long.
+        let back = start + .seconds(3 + seconds)
+        for second in 0..<5 { #expect(judge.silent([beat("g", 2)], now: back + .seconds(second)).isEmpty) }
+        #expect(judge.silent([beat("g", 3)], now: back + .seconds(5)).isEmpty)
     }
 }
