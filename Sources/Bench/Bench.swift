@@ -3,7 +3,10 @@
 /// The benchmarks by name.
 package enum Bench: String, Sendable, CaseIterable {
     case expand
+    case idle
+    case latency
     case methods
+    case sessions
     case twinPatch = "twin-patch"
 
     package func run(_ settings: BenchSettings, _ context: BenchContext) async throws -> BenchReport {
@@ -12,7 +15,10 @@ package enum Bench: String, Sendable, CaseIterable {
             let rows =
                 switch self {
                 case .expand: try await ExpandBench.rows(cluster)
+                case .idle: try await IdleBench.rows(cluster)
+                case .latency: try await LatencyBench.rows(cluster)
                 case .methods: try await MethodsBench.rows(cluster)
+                case .sessions: try await SessionsBench.rows(cluster)
                 case .twinPatch: try await TwinPatchBench.rows(cluster)
                 }
             return BenchReport(name: rawValue, head: head, rows: rows)

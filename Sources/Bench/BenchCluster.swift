@@ -41,7 +41,7 @@ final class BenchCluster: Sendable {
         self.servers = servers
         pool = PostgresPool(
             PostgresConfiguration(
-                connectionString: postgres, maximumConnections: BareForm.connectionsMaximum + 2,
+                connectionString: Self.withoutJIT(postgres), maximumConnections: BareForm.connectionsMaximum + 2,
                 statementTimeout: Self.longTimeout),
             clock: context.clock, random: context.random, log: .silent, metrics: Metrics())
         redis = try RedisClient(
@@ -49,6 +49,13 @@ final class BenchCluster: Sendable {
             metrics: Metrics())
         let path = context.environment["PATH"] ?? "/usr/bin:/bin"
         environment = ["PATH=\(path)", "LC_ALL=C.UTF-8", "DATABASE_URL=\(postgres)", "REDIS_URL=\(redisURL)"]
+    }
+
+    /// The bare statements at their best: compiling one takes a second, and the planner misjudges when that pays. The
+    /// product's connections are left as they are.
+    private static func withoutJIT(_ text: String) -> String {
+        guard text.contains("://") else { return text + " options='-c jit=off'" }
+        return text + (text.contains("?") ? "&" : "?") + "options=-c%20jit%3Doff"
     }
 
     /// Gives `body` a cluster with a migrated, empty database, and takes everything away again.
@@ -177,11 +184,11 @@ final class BenchCluster: Sendable {
     }
 
     /// Starts a gateway for so many devices; returns its address.
-    func startGateway(devices: Int) async throws -> String {
+    func startGateway(number: Int = 1, devices: Int) async throws -> String {
         let gateway = try start(
-            "gateway",
+            number == 1 ? "gateway" : "gateway \(number)",
             roleArguments([
-                "gateway", "--listen-mqtt", "127.0.0.1:0", "--name", "bench", "--sessions",
+                "gateway", "--listen-mqtt", "127.0.0.1:0", "--name", "bench-\(number)", "--sessions",
                 "\(devices + Self.spareSessions)",
             ]))
         let event = try await gateway.event("listening_mqtt")
@@ -267,6 +274,16 @@ final class BenchCluster: Sendable {
         }
     }
 
+    /// Resident memory of a role now.
+    func residentBytes(_ name: String) throws -> Int {
+        guard let role = state.withLock({ $0.roles.first { $0.name == name } }) else {
+            throw BenchError.roleFailed(name: name, log: "it was not started")
+        }
+        return ProcessTable().residentBytes(role.process.processID)
+    }
+
+    static let ownName = "bench"
+
     /// Of the roles, the servers if they are ours, and this process.
     var usage: Usage {
         let table = ProcessTable()
@@ -281,7 +298,7 @@ final class BenchCluster: Sendable {
         for role in state.withLock({ $0.roles }) { add(role.name, role.process.processID) }
         if let pid = servers?.processID(.postgres) { add("postgres", pid) }
         if let pid = servers?.processID(.redis) { add("redis", pid) }
-        add("bench", ProcessInfo.processInfo.processIdentifier, withDescendants: false)
+        add(Self.ownName, ProcessInfo.processInfo.processIdentifier, withDescendants: false)
         return Usage(groups: groups)
     }
 

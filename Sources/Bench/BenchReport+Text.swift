@@ -32,12 +32,12 @@ extension BenchReport {
 
     private var processes: String {
         var table = TextTable([
-            (name, .left), ("process", .left), ("CPU s per 1,000", .right), ("peak MB", .right),
+            (name, .left), ("process", .left), ("CPU", .right), ("unit", .left), ("peak MB", .right),
         ])
         for row in rows {
             for process in row.processes {
                 table.add([
-                    row.name, process.name, Self.fixed(process.cpuSecondsPer1000, 4),
+                    row.name, process.name, Self.fixed(process.cpu, 4), process.unit,
                     Self.fixed(Double(process.peakBytes) / 1e6, 1),
                 ])
             }
@@ -99,7 +99,7 @@ extension BenchReport {
         object["processes"] = .array(
             row.processes.map {
                 [
-                    "name": .string($0.name), "cpuSecondsPer1000": .number($0.cpuSecondsPer1000),
+                    "name": .string($0.name), "cpu": .number($0.cpu), "cpuUnit": .string($0.unit),
                     "peakBytes": .integer(Int64($0.peakBytes)),
                 ]
             })

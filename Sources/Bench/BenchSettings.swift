@@ -13,6 +13,10 @@ package struct BenchSettings: Sendable {
     package var directory: String
     /// Of the devices' subscriptions and answers.
     package var qos = 1
+    /// Devices that are called and never answer.
+    package var silentDevices = 0
+    /// How long an idle cluster is watched.
+    package var idleSeconds = 60
     /// Stores to use instead of private ones. The database must be empty.
     package var databaseURL: String?
     package var redisURL: String?

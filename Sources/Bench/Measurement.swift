@@ -61,13 +61,15 @@ package struct BenchRow: Sendable {
     package let series: Series
     package var limit: Limit?
     package var wanted: [Wanted] = []
-    /// CPU per 1,000 items and peak memory, by process: medians over the rounds.
+    /// CPU and peak memory by process.
     package var processes: [Process] = []
     package var note: String?
 
     package struct Process: Sendable, Hashable {
         package let name: String
-        package let cpuSecondsPer1000: Double
+        /// The median over the rounds, in `unit`.
+        package let cpu: Double
+        package let unit: String
         package let peakBytes: Int
     }
 
@@ -99,15 +101,24 @@ package struct BenchRow: Sendable {
     }
 
     static func processes(_ runs: [Run]) -> [Process] {
-        guard let names = runs.first?.processes.map(\.name) else { return [] }
-        return names.map { name in
-            let uses = runs.flatMap { run in
-                run.processes.filter { $0.name == name }.map { (items: Double(run.items), use: $0) }
+        let scaled = runs.map { run in
+            run.processes.map {
+                ProcessUse(
+                    name: $0.name, cpuSeconds: $0.cpuSeconds / Double(max(run.items, 1)) * 1000, peakBytes: $0.peakBytes
+                )
             }
+        }
+        return processes(scaled, unit: "s per 1,000")
+    }
+
+    /// From the rounds, each with CPU already in `unit`.
+    static func processes(_ rounds: [[ProcessUse]], unit: String) -> [Process] {
+        guard let names = rounds.first?.map(\.name) else { return [] }
+        return names.map { name in
+            let uses = rounds.flatMap { round in round.filter { $0.name == name } }
             return Process(
-                name: name,
-                cpuSecondsPer1000: Series(uses.map { $0.use.cpuSeconds / max($0.items, 1) * 1000 }).median,
-                peakBytes: uses.map(\.use.peakBytes).reduce(0, max))
+                name: name, cpu: Series(uses.map(\.cpuSeconds)).median, unit: unit,
+                peakBytes: uses.map(\.peakBytes).reduce(0, max))
         }
     }
 }

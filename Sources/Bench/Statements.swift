@@ -10,6 +10,8 @@ enum Statements {
     static let dropBareItems = Statement("drop_bare_items", PackageResources.drop_bare_items_sql)
     static let fillDevices = Statement("fill_devices", PackageResources.fill_devices_sql)
     static let findRows = Statement("find_rows", PackageResources.find_rows_sql)
+    static let readClock = Statement("read_clock", PackageResources.read_clock_sql)
+    static let readJobStarts = Statement("read_job_starts", PackageResources.read_job_starts_sql)
     static let readJobTimes = Statement("read_job_times", PackageResources.read_job_times_sql)
     static let readJobsSeconds = Statement("read_jobs_seconds", PackageResources.read_jobs_seconds_sql)
     static let readSettings = Statement("read_settings", PackageResources.read_settings_sql)

@@ -29,9 +29,9 @@ package enum TwinPatchBench {
 
     static func version(_ round: Int) -> String { "2.\(round).0" }
 
-    static func job(round: Int) -> JSONObject {
+    static func job(round: Int, condition: String = "*") -> JSONObject {
         [
-            "type": "scheduleUpdateTwin", "queryCondition": "*", "maxExecutionTimeInSeconds": 86_400,
+            "type": "scheduleUpdateTwin", "queryCondition": .string(condition), "maxExecutionTimeInSeconds": 86_400,
             "updateTwin": [
                 "etag": "*", "properties": ["desired": .object(patch(version: version(round)))],
             ],

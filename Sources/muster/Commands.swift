@@ -18,7 +18,10 @@ enum Commands {
         ],
         entries: [
             .init(BenchCommands.expandSpec, BenchCommands.expand),
+            .init(BenchCommands.idleSpec, BenchCommands.idle),
+            .init(BenchCommands.latencySpec, BenchCommands.latency),
             .init(BenchCommands.methodsSpec, BenchCommands.methods),
+            .init(BenchCommands.sessionsSpec, BenchCommands.sessions),
             .init(BenchCommands.twinPatchSpec, BenchCommands.twinPatch),
             .init(EchoCommands.clientSpec, EchoCommands.client),
             .init(EchoCommands.serverSpec, EchoCommands.server),

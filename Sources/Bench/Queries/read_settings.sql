@@ -3,5 +3,5 @@
 SELECT name, current_setting(name) AS setting
 FROM pg_settings
 WHERE name IN ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_level', 'shared_buffers',
-               'max_wal_size', 'checkpoint_timeout', 'autovacuum', 'jit')
+               'max_wal_size', 'checkpoint_timeout', 'autovacuum')
 ORDER BY name = 'server_version' DESC, name

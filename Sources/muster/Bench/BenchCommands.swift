@@ -19,6 +19,30 @@ enum BenchCommands {
         table with the same keys and indexes.
         """, devices: 1_000_000)
 
+    static let idleSpec = spec(
+        .idle, "Measure what an idle cluster uses of a core",
+        "CPU time of all processes together, servers included, after a job has run.", devices: 10_000,
+        options: [
+            OptionSpec(
+                name: "seconds", kind: .integer(1...3600), default: "60", help: "how long to watch, in each round")
+        ])
+
+    static let latencySpec = spec(
+        .latency, "Measure how soon small jobs start and end, alone and beside large ones",
+        """
+        On an idle cluster; while a job over --devices twins runs; and while --silent-devices devices were called that
+        never answer. A process may not open enough files for these, so there are several gateways.
+        """, devices: 1_000_000,
+        options: [
+            OptionSpec(
+                name: "silent-devices", kind: .integer(0...1_000_000), default: "100000",
+                help: "devices that are called and never answer; 0 leaves that row out")
+        ])
+
+    static let sessionsSpec = spec(
+        .sessions, "Measure a gateway's memory per idle session",
+        "Resident memory between a third of the sessions and all of them.", devices: 15_000)
+
     static let methodsSpec = spec(
         .methods, "Measure a direct-method job against a plain epoll echo of the same packets",
         """
@@ -46,6 +70,18 @@ enum BenchCommands {
         ])
 
     static let expand: Action = { try await run(.expand, $0, $1) { _, _ in } }
+
+    static let idle: Action = {
+        try await run(.idle, $0, $1) { settings, command in settings.idleSeconds = command.integer("seconds") }
+    }
+
+    static let latency: Action = {
+        try await run(.latency, $0, $1) { settings, command in
+            settings.silentDevices = command.integer("silent-devices")
+        }
+    }
+
+    static let sessions: Action = { try await run(.sessions, $0, $1) { _, _ in } }
 
     static let methods: Action = {
         try await run(.methods, $0, $1) { settings, command in settings.qos = command.integer("qos") }
