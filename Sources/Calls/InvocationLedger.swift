@@ -86,6 +86,8 @@ package struct InvocationLedger: Sendable {
     /// The latest `rememberUntil` of all that was forgotten. Redis' clock can step back behind it.
     private var forgottenUpTo = Int64.min
     private var payloadBytes = 0
+    /// Calls that have ended, by the second of Redis' clock until which they are remembered.
+    private var oldest: [Int64: [InvocationID]] = [:]
 
     package init(limits: Limits = Limits()) { self.limits = limits }
 
@@ -131,6 +133,7 @@ package struct InvocationLedger: Sendable {
                 if !known.isUnsent || part.job == 0 {
                     entries[id]?.redirect(to: part.replyTo, part.batch, part.fence, number: part.number)
                     entries[id]?.rememberUntil = rememberUntil
+                    if case .ended = known.progress { remember(id, until: rememberUntil) }
                     end(known.outcome)
                     continue
                 }
@@ -204,30 +207,42 @@ package struct InvocationLedger: Sendable {
         }
     }
 
-    /// Ends calls whose time is over and forgets what nobody may ask for any more. Looks at every entry: called once a
-    /// second.
+    /// Ends calls whose time is over and forgets what nobody may ask for any more. Looks at what is in flight and at what
+    /// has become old, not at all that is remembered.
     package mutating func tick(_ time: GatewayTime) -> [Notice] {
-        var notices: [Notice] = []
-        var forgotten: [InvocationID] = []
-        for (id, entry) in entries {
+        var over: [(id: InvocationID, outcome: CallOutcome)] = []
+        for rid in byDevice.values.joined() {
+            guard let id = rids[rid], let entry = entries[id] else { continue }
             switch entry.progress {
             case .queued:
                 // Never written: the session's loop is stalled, or the session vanished between two looks.
-                if time.redisMilliseconds >= entry.sendBefore, let notice = end(id, .tooLate) { notices.append(notice) }
+                if time.redisMilliseconds >= entry.sendBefore { over.append((id, .tooLate)) }
             case .sent(let until, _):
-                if until <= time.now, let notice = end(id, .timedOut) { notices.append(notice) }
+                if until <= time.now { over.append((id, .timedOut)) }
             case .ended:
-                if entry.rememberUntil < time.redisMilliseconds { forgotten.append(id) }
+                continue
             }
         }
-        for id in forgotten {
-            guard let entry = entries.removeValue(forKey: id) else { continue }
-            rids[entry.rid] = nil
-            payloadBytes -= entry.largePayload
-            forgottenUpTo = max(forgottenUpTo, entry.rememberUntil)
+        let notices = over.compactMap { end($0.id, $0.outcome) }
+        for second in oldest.keys where second < time.redisMilliseconds / 1000 {
+            for id in oldest.removeValue(forKey: second) ?? [] { forget(id, time) }
         }
         batches = batches.filter { $0.value.rememberUntil >= time.redisMilliseconds }
         return notices
+    }
+
+    private mutating func forget(_ id: InvocationID, _ time: GatewayTime) {
+        // Sent anew, or to be remembered longer: it stands in another second as well.
+        guard let entry = entries[id], case .ended = entry.progress, entry.rememberUntil < time.redisMilliseconds
+        else { return }
+        entries[id] = nil
+        rids[entry.rid] = nil
+        payloadBytes -= entry.largePayload
+        forgottenUpTo = max(forgottenUpTo, entry.rememberUntil)
+    }
+
+    private mutating func remember(_ id: InvocationID, until moment: Int64) {
+        oldest[moment / 1000, default: []].append(id)
     }
 
     // MARK: Inquiries
@@ -271,6 +286,7 @@ package struct InvocationLedger: Sendable {
     private mutating func end(_ id: InvocationID, _ outcome: CallOutcome) -> Notice? {
         guard let entry = entries[id] else { return nil }
         entries[id]?.progress = .ended(outcome)
+        remember(id, until: entry.rememberUntil)
         if let kept = entries[id]?.largePayload, kept > 0 {
             // Of a call outside jobs nobody ever asks.
             if id.job == 0 || payloadBytes + kept > limits.payloadBytes {

@@ -64,7 +64,8 @@ extension GatewayMessage {
 extension CallPart {
     fileprivate init?(_ value: [JSONValue]) {
         guard value.count == 11, let numbers = value[1...6].integers, let replyTo = value[7].stringValue,
-            let method = value[8].stringValue, let payload = value[9].stringValue, let list = value[10].arrayValue
+            let method = value[8].stringValue, let payload = value[9].stringValue, let list = value[10].arrayValue,
+            RouteLimits.moments.contains(numbers[4]), RouteLimits.responseMilliseconds.contains(numbers[5])
         else { return nil }
         var items: [Item] = []
         items.reserveCapacity(list.count)
@@ -87,7 +88,9 @@ extension Inquiry {
         else { return nil }
         var items: [Item] = []
         for element in list {
-            guard let item = element.arrayValue, item.count == 3, let members = item[...].integers else { return nil }
+            guard let item = element.arrayValue, item.count == 3, let members = item[...].integers,
+                RouteLimits.moments.contains(members[2])
+            else { return nil }
             items.append(Item(seq: members[0], attempt: members[1], rememberedUntil: members[2]))
         }
         self.init(job: numbers[0], batch: numbers[1], fence: numbers[2], replyTo: replyTo, items: items)

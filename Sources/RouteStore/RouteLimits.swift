@@ -14,6 +14,11 @@ package enum RouteLimits {
     static let inboxLife: Duration = .seconds(600)
     /// 500 answers of 128 KiB would be too much for one message; senders cut at `answerBytes`.
     static let messageBytes = 8 << 20
+    /// Of messages, which others could write: nothing that one computes with them overflows. Milliseconds since 1970, until
+    /// the year 142,000.
+    static let moments: ClosedRange<Int64> = 0...(1 << 52)
+    /// The contract allows 300 s.
+    static let responseMilliseconds: ClosedRange<Int64> = 0...3_600_000
     /// Payloads of answers up to here a gateway keeps for as long as it remembers the call; larger ones until the worker
     /// has recorded them. Small ones are not worth a message.
     package static let smallPayloadBytes = 100

@@ -15,7 +15,7 @@ import Testing
 @Suite struct CallDrainTests {
     private func part(_ number: Int64) -> CallPart {
         CallPart(
-            job: 1, batch: 0, fence: 1, number: number, sendBefore: .max, responseMilliseconds: 1000, replyTo: "w",
+            job: 1, batch: 0, fence: 1, number: number, sendBefore: 1 << 50, responseMilliseconds: 1000, replyTo: "w",
             method: "m", payload: "null", items: [.init(seq: 0, attempt: 0, deviceID: "a")])
     }
 
