@@ -71,8 +71,10 @@ package final class Gateway: Sendable {
         desk: any CallDesk, becameReachable: @escaping @Sendable ([String]) async -> Void
     ) -> GatewayContext {
         let (limits, log, clock) = (configuration.limits, parts.log, parts.clock)
+        let notices = NoticeKeeper(store: parts.sessions, table: table, clock: clock, log: log)
         let routes = RouteKeeper(
-            store: parts.routes, gateway: configuration.id, table: table, random: parts.random, log: log)
+            store: parts.routes, gateway: configuration.id, table: table, notices: notices, clock: clock,
+            random: parts.random, log: log)
         // Apart from the CONNECTs, which must not wait for what is done about the devices.
         let reachable = Batcher<String>(
             lanes: 1, waitingLimit: limits.connectsWaiting, batchLimit: SessionStore.batchLimit, isDistinct: true,
@@ -103,6 +105,7 @@ package final class Gateway: Sendable {
                 body: { await twins.serve($0) }),
             twinErrors: errors,
             activity: ActivityKeeper(store: parts.sessions, owner: owner, clock: clock, log: log), routes: routes,
+            notices: notices,
             desk: desk, counters: GatewayCounters(), clock: clock, log: log, metrics: parts.metrics)
     }
 
@@ -143,8 +146,8 @@ package final class Gateway: Sendable {
     package func run() async throws {
         var failure: (any Error)?
         let reader = InboxReader(
-            store: parts.routes, gateway: configuration.id, table: table, desk: desk, clock: parts.clock,
-            random: parts.random, log: parts.log)
+            store: parts.routes, gateway: configuration.id, table: table, desk: desk, notices: context.notices,
+            clock: parts.clock, random: parts.random, log: parts.log)
         // Calls are taken and answered until the last session is closed, so these are tasks of their own.
         let reading = Task { try await reader.run() }
         let calling = Task { await desk.run() }
@@ -156,6 +159,12 @@ package final class Gateway: Sendable {
                 tasks.addTask {
                     try await self.repeating(self.configuration.limits.flushInterval) {
                         await self.context.activity.flush()
+                    }
+                }
+                tasks.addTask {
+                    try await self.repeating(self.configuration.limits.beatInterval) {
+                        // Until then the routes are not where a change would look for them.
+                        if self.context.routes.isReached { await self.context.notices.catchUp() }
                     }
                 }
                 tasks.addTask {

@@ -18,6 +18,7 @@ final class GatewayContext: Sendable {
     let twinErrors: TwinErrors
     let activity: ActivityKeeper
     let routes: RouteKeeper
+    let notices: NoticeKeeper
     let desk: any CallDesk
     let counters: GatewayCounters
     let clock: any ServiceClock
@@ -28,8 +29,8 @@ final class GatewayContext: Sendable {
     init(
         limits: GatewayLimits, sessions: Int, table: SessionTable, connects: Batcher<ConnectRequest>,
         subscriptions: Batcher<SubscriptionRequest>, twins: Batcher<TwinRequest>, twinErrors: TwinErrors,
-        activity: ActivityKeeper, routes: RouteKeeper, desk: any CallDesk, counters: GatewayCounters,
-        clock: any ServiceClock, log: Log, metrics: Metrics
+        activity: ActivityKeeper, routes: RouteKeeper, notices: NoticeKeeper, desk: any CallDesk,
+        counters: GatewayCounters, clock: any ServiceClock, log: Log, metrics: Metrics
     ) {
         self.limits = limits
         self.sessions = sessions
@@ -40,6 +41,7 @@ final class GatewayContext: Sendable {
         self.twinErrors = twinErrors
         self.activity = activity
         self.routes = routes
+        self.notices = notices
         self.desk = desk
         self.counters = counters
         self.clock = clock

@@ -14,6 +14,7 @@ struct InboxReader: Sendable {
     let gateway: GatewayID
     let table: SessionTable
     let desk: any GatewayDesk
+    let notices: NoticeKeeper
     let clock: any ServiceClock
     let random: any RandomSource
     let log: Log
@@ -23,12 +24,15 @@ struct InboxReader: Sendable {
         var backoff = Backoff()
         while true {
             try Task.checkCancellation()
+            let begun = clock.now
             do {
                 let (messages, unreadable) = try await store.receive(gateway, timeout: Self.wait)
                 backoff.reset()
                 messages.forEach(dispatch)
                 if unreadable > 0 { log.warning("messages_unreadable", [("messages", .integer(Int64(unreadable)))]) }
             } catch {
+                // Redis may have handed over messages that we never got. Calls are asked for again; notices are not.
+                notices.mayHaveMissed(since: begun)
                 log.debug("inbox_failed", [("error", .string("\(error)"))])
                 try await clock.sleep(for: backoff.next(random))
             }

@@ -11,6 +11,9 @@ private import Synchronization
 final class RouteKeeper: Sendable {
     private struct State {
         var incarnation: RedisIncarnation?
+        var lastBeat: Instant?
+        /// Since then the directory may have lacked some of our routes.
+        var interruptedSince: Instant?
         /// The last call failed: nobody waits for Redis until a beat comes through.
         var isDegraded = false
         /// Devices whose route is to be published from the table.
@@ -22,14 +25,21 @@ final class RouteKeeper: Sendable {
     private let store: RouteStore
     private let gateway: GatewayID
     private let table: SessionTable
+    private let notices: NoticeKeeper
+    private let clock: any ServiceClock
     private let random: any RandomSource
     private let log: Log
     private let state = Mutex(State())
 
-    init(store: RouteStore, gateway: GatewayID, table: SessionTable, random: any RandomSource, log: Log) {
+    init(
+        store: RouteStore, gateway: GatewayID, table: SessionTable, notices: NoticeKeeper, clock: any ServiceClock,
+        random: any RandomSource, log: Log
+    ) {
         self.store = store
         self.gateway = gateway
         self.table = table
+        self.notices = notices
+        self.clock = clock
         self.random = random
         self.log = log
     }
@@ -39,6 +49,7 @@ final class RouteKeeper: Sendable {
     /// A sign of life; then whatever is still to be told to Redis.
     func beat() async throws(StoreError) -> GatewayBeat {
         let beat: GatewayBeat
+        let sentAt = clock.now
         do {
             beat = try await store.beat(gateway, candidate: String(random.next(), radix: 36))
         } catch {
@@ -49,7 +60,12 @@ final class RouteKeeper: Sendable {
             defer {
                 state.incarnation = beat.incarnation
                 state.isDegraded = false
+                state.lastBeat = sentAt
             }
+            let isInterrupted =
+                state.isDegraded || state.incarnation.map { $0 != beat.incarnation } ?? false
+                || state.lastBeat.map { sentAt - $0 >= RouteLimits.gatewayLife } ?? false
+            if isInterrupted, state.interruptedSince == nil { state.interruptedSince = state.lastBeat ?? sentAt }
             return (state.incarnation, state.isDegraded)
         }
         if wasDegraded { log.info("directory_reached_again") }
@@ -64,8 +80,17 @@ final class RouteKeeper: Sendable {
         }
         await publish(table.routes(of: unpublished))
         startWithdrawing()
+        let interruptedSince = state.withLock { state -> Instant? in
+            guard !state.isDegraded, state.unpublished.isEmpty else { return nil }
+            defer { state.interruptedSince = nil }
+            return state.interruptedSince
+        }
+        if let interruptedSince { notices.mayHaveMissed(since: interruptedSince) }
         return beat
     }
+
+    /// Redis could be reached when it was asked last.
+    var isReached: Bool { state.withLock { !$0.isDegraded } }
 
     /// No part comes into the inbox any more; what is there can be read to the end.
     func retire() async {

@@ -43,6 +43,23 @@ extension SessionStore {
         return found
     }
 
+    /// Desired properties that were changed within the time that has just passed.
+    package func changedDesired(
+        of devices: [String], within duration: Duration
+    ) async throws -> [(deviceID: String, desired: JSONObject, version: Int64)] {
+        var changed: [(String, JSONObject, Int64)] = []
+        let parameters: [Parameter] = [.textArray(devices), .integer(duration.milliseconds)]
+        for row in try await run(Statements.listChangedDesired, parameters) {
+            let text: String = try row.get("desired")
+            changed.append(
+                (
+                    try row.get("device_id"), try JSONValue(parsing: Array(text.utf8)).objectValue ?? JSONObject(),
+                    try row.get("version")
+                ))
+        }
+        return changed
+    }
+
     /// One outcome for each change, in their order. A device may stand several times: its changes follow one another.
     /// All that are done are written together; an error that leaves the effect unknown is the callers' to resolve.
     package func changeReported(_ changes: [ReportedChange]) async throws -> [ReportedOutcome] {

@@ -13,6 +13,8 @@ enum Statements {
         "find_lost_sessions", PackageResources.find_lost_sessions_sql, isPrepared: false)
     static let readDeviceTwins = Statement(
         "read_device_twins", PackageResources.read_device_twins_sql, isPrepared: false)
+    static let listChangedDesired = Statement(
+        "list_changed_desired", PackageResources.list_changed_desired_sql, isPrepared: false)
     static let lockReported = Statement("lock_reported", PackageResources.lock_reported_sql, isPrepared: false)
     static let writeReported = Statement("write_reported", PackageResources.write_reported_sql, isPrepared: false)
     static let joinGateways = Statement("join_gateways", PackageResources.join_gateways_sql)

@@ -259,9 +259,11 @@ import TwinStore
             let a = try await world.connect(gateway, "a")
             _ = try await a.subscribe("$iothub/methods/POST/#")
             let route = try #require(try await world.routes.find(["a"]).routes[0])
+            let (table, clock, log) = (gateway.gateway.table, world.stores.clock, world.stores.log.log)
             let keeper = RouteKeeper(
-                store: world.routes, gateway: gateway.id, table: gateway.gateway.table, random: world.stores.random,
-                log: world.stores.log.log)
+                store: world.routes, gateway: gateway.id, table: table,
+                notices: NoticeKeeper(store: world.sessions, table: table, clock: clock, log: log), clock: clock,
+                random: world.stores.random, log: log)
             // The table was read before the subscription, and the directory is written after it.
             await keeper.publish([SessionRoute(deviceID: "a", session: route.session, flags: [])])
             _ = try await keeper.beat()

@@ -6,6 +6,7 @@ import Gateway
 import JSON
 import MQTT
 import Postgres
+import Redis
 import RouteStore
 import ServiceKit
 import Synchronization
@@ -114,6 +115,33 @@ import TwinModel
             #expect(String(decoding: empty.payload, as: UTF8.self) == #"{"$version":8}"#)
             try await b.ping()
             #expect(b.packetCount == 0, "not subscribed")
+        }
+    }
+
+    @Test("A change whose notice went with Redis' content is told when the gateway is in the directory again")
+    func missedNotices() async throws {
+        try await GatewayWorld.run { world in
+            let gateway = try await world.start()
+            try await world.addDevices("a", "b")
+            let a = try await world.connect(gateway, "a")
+            let b = try await world.connect(gateway, "b")
+            for device in [a, b] {
+                #expect(try await device.subscribe("$iothub/twin/PATCH/properties/desired/#", qos: 0) == [0])
+            }
+            // Nobody publishes this one.
+            try await world.execute(
+                """
+                UPDATE twins SET desired = '{"fan":3}', desired_version = 2, desired_metadata = jsonb_build_object(
+                    '', jsonb_build_array((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 2))
+                WHERE device_id = 'a'
+                """)
+            try await b.ping()
+            #expect(a.packetCount == 0)
+            _ = try await world.stores.redis.command(["FLUSHDB"])
+            let notice = try await a.publish("$iothub/twin/PATCH/properties/desired/?$version=2")
+            #expect(try JSONValue(parsing: notice.payload) == ["fan": 3, "$version": 2])
+            try await b.ping()
+            #expect(b.packetCount == 0, "its twin has not changed")
         }
     }
 
