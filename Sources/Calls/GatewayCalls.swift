@@ -51,7 +51,8 @@ package final class GatewayCalls: CallDesk {
         self.random = random
         self.log = log
         self.metrics = metrics
-        state = Mutex(State(ledger: InvocationLedger(limits: limits)))
+        // 47 bits: with all that are counted up, exact also for a client that reads numbers as doubles.
+        state = Mutex(State(ledger: InvocationLedger(limits: limits, firstRID: random.next() >> 17)))
     }
 
     /// To be called before messages are handled.

@@ -82,14 +82,19 @@ package struct InvocationLedger: Sendable {
     private var rids: [UInt64: InvocationID] = [:]
     private var batches: [BatchKey: Highest] = [:]
     private var byDevice: [String: Set<UInt64>] = [:]
-    private var nextRID: UInt64 = 1
+    private var nextRID: UInt64
     /// The latest `rememberUntil` of all that was forgotten. Redis' clock can step back behind it.
     private var forgottenUpTo = Int64.min
     private var payloadBytes = 0
     /// Calls that have ended, by the second of Redis' clock until which they are remembered.
     private var oldest: [Int64: [InvocationID]] = [:]
 
-    package init(limits: Limits = Limits()) { self.limits = limits }
+    /// `firstRID` must be random: a device may answer over its next connection, to another gateway or another life of this
+    /// one, and the answer must not fit a call of that life.
+    package init(limits: Limits = Limits(), firstRID: UInt64) {
+        self.limits = limits
+        nextRID = firstRID
+    }
 
     package var count: Int { entries.count }
     /// Sent, and not answered yet.

@@ -26,7 +26,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
 
 @Suite struct InvocationLedgerTests {
     @Test func sendsOnceAndTellsTheAnswer() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
         #expect(!ledger.mayWrite(call.rid, session: 1, at: time(2)).isAllowed, "a second write of the same call")
@@ -37,14 +37,14 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func anotherDeviceCannotAnswer() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
         #expect(ledger.answered(call.rid, deviceID: "d2", outcome: .timedOut) == nil)
     }
 
     @Test func refusesLowerFencesAndRepeatedParts() {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         #expect(!ledger.accept(part(fence: 3), at: time(0)).isRefused)
         #expect(ledger.accept(part(fence: 2, number: 9, seqs: [2]), at: time(0)).isRefused)
         #expect(ledger.accept(part(fence: 3, seqs: [3]), at: time(0)).isRefused, "the same part from an old Redis")
@@ -52,7 +52,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func writesNothingLate() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         #expect(ledger.accept(part(), at: time(1000)).notices.map(\.item.outcome) == [.tooLate])
         let call = try #require(ledger.accept(part(fence: 2), at: time(0)).calls.first)
         // The gateway slept between taking the part and writing it.
@@ -61,7 +61,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func anInquiryMakesTheUnseenNeverSent() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let notices = ledger.inquire(inquiry(fence: 5), at: time(10))
         #expect(notices.map(\.item.outcome) == [.neverSent])
         #expect(ledger.accept(part(fence: 4), at: time(11)).isRefused, "the delayed part of the earlier holder")
@@ -69,14 +69,14 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func anInquiryStopsWhatIsQueued() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.inquire(inquiry(fence: 2), at: time(1)).map(\.item.outcome) == [.neverSent])
         #expect(!ledger.mayWrite(call.rid, session: 1, at: time(2)).isAllowed)
     }
 
     @Test func anInquiryRedirectsWhatIsInFlight() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
         #expect(ledger.inquire(inquiry(fence: 2), at: time(2)).map(\.item.outcome) == [.inFlight])
@@ -85,7 +85,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func anInquiryIsAnsweredFromMemoryAndHonestAboutItsEnd() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
         #expect(ledger.tick(time(5001)).map(\.item.outcome) == [.timedOut])
@@ -99,7 +99,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func aSentCallIsNotSentAgainUnderAHigherFence() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
         let again = ledger.accept(part(fence: 2, replyTo: "w2"), at: time(2))
@@ -107,7 +107,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func anUnsentCallMayBeSentAgain() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let first = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.undeliverable(first.rid)?.item.outcome == .notConnected)
         let second = try #require(ledger.accept(part(number: 2), at: time(5)).calls.first)
@@ -116,7 +116,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func aDisconnectEndsWhatWasSent() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let calls = ledger.accept(part(seqs: [1, 2]), at: time(0)).calls
         #expect(ledger.mayWrite(calls[0].rid, session: 1, at: time(1)).isAllowed)
         #expect(ledger.dropped(deviceID: "d1", session: 1).map(\.item.outcome) == [.dropped])
@@ -124,7 +124,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func theEndOfAnOlderSessionDropsNothingOfTheNewer() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.mayWrite(call.rid, session: 2, at: time(1)).isAllowed)
         #expect(ledger.dropped(deviceID: "d1", session: 1).isEmpty)
@@ -132,7 +132,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func outcomesNameThePartOrTheInquiryTheyAnswer() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let first = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.undeliverable(first.rid)?.number == 1)
         let second = try #require(ledger.accept(part(number: 2), at: time(1)).calls.first)
@@ -143,7 +143,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func aClockThatStepsBackMakesNothingNeverSent() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = try #require(ledger.accept(part(), at: time(0)).calls.first)
         #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
         _ = ledger.tick(time(5001))
@@ -157,7 +157,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func aSecondTryIsRememberedAsLongAsTheFirst() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let first = try #require(ledger.accept(part(sendBefore: 9000), at: time(0)).calls.first)
         #expect(ledger.undeliverable(first.rid) != nil)
         let second = try #require(ledger.accept(part(number: 2, sendBefore: 1000), at: time(1)).calls.first)
@@ -173,7 +173,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func aCallOutsideJobsThatComesBackIsNotSent() throws {
-        var ledger = InvocationLedger()
+        var ledger = InvocationLedger(firstRID: 1)
         let call = CallPart(
             job: 0, batch: 0, fence: 0, number: 0, sendBefore: 1000, responseMilliseconds: 5000, replyTo: "api",
             method: "m", payload: "null", items: [.init(seq: 99, attempt: 0, deviceID: "d1")])
@@ -194,7 +194,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     @Test func largeAnswersAreKeptUntilTheyAreRecorded() throws {
         var limits = InvocationLedger.Limits()
         limits.payloadBytes = 1200
-        var ledger = InvocationLedger(limits: limits)
+        var ledger = InvocationLedger(limits: limits, firstRID: 1)
         try call(&ledger, seq: 1)
         let refused = ledger.accept(part(number: 2, seqs: [2]), at: time(2))
         #expect(refused.notices.map(\.item.outcome) == [.tooManyInFlight], "half of the bytes are taken")
@@ -212,7 +212,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     @Test func answersOfCallsInFlightThatFindNoRoomAreToldAndNotKept() throws {
         var limits = InvocationLedger.Limits()
         limits.payloadBytes = 1000
-        var ledger = InvocationLedger(limits: limits)
+        var ledger = InvocationLedger(limits: limits, firstRID: 1)
         let calls = ledger.accept(part(seqs: [1, 2]), at: time(0)).calls
         for call in calls {
             #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
@@ -227,7 +227,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     @Test func limitsRefuseNewCallsAndForgetNone() throws {
         var limits = InvocationLedger.Limits()
         limits.invocations = 2
-        var ledger = InvocationLedger(limits: limits)
+        var ledger = InvocationLedger(limits: limits, firstRID: 1)
         let acceptance = ledger.accept(part(seqs: [1, 2, 3]), at: time(0))
         #expect(acceptance.calls.count == 2)
         #expect(acceptance.notices.map(\.item.outcome) == [.tooManyInFlight])

@@ -203,6 +203,14 @@ final class DeviceDouble: CallWriter {
         }
     }
 
+    /// Of the calls that reached a device.
+    func rids(of device: String) -> [UInt64] { state.withLock { $0.rids[device] ?? [] } }
+
+    /// A device answers over its present connection, perhaps to a call that came over another.
+    func answer(_ device: String, rid: UInt64, status: Int32) {
+        desk.answered(rid, deviceID: device, status: status, payload: [])
+    }
+
     /// A device that was silent answers all its calls now.
     func answerNow(_ device: String, status: Int32) {
         for rid in state.withLock({ $0.rids[device] ?? [] }) {

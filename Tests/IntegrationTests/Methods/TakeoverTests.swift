@@ -227,4 +227,32 @@ import Testing
             #expect(try await world.texts("SELECT error_code AS text FROM work_items") == ["DeviceNotOnline"])
         }
     }
+
+    @Test func anAnswerToAnEarlierGatewayFitsNoCallOfTheNext() async throws {
+        try await JobWorld.run { world in
+            try await world.addDevices(1) { _ in [:] }
+            let old = DeviceDouble("g", world) { _, _ in .silence }
+            let new = DeviceDouble("h", world) { _, _ in .silence }
+            try await old.start()
+            try await new.start()
+            try await old.connect([Self.device])
+            try await world.startCoordinator()
+            try await world.startWorker()
+            try await put(world, "first")
+            try await eventually("the first call", within: JobWorld.patience) { old.calls[Self.device] == 1 }
+            try await old.leave()
+            _ = try await world.wait(for: "first") { $0.state == .completed }
+            try await new.connect([Self.device], session: 2)
+            try await put(world, "second")
+            try await eventually("the second call", within: JobWorld.patience) { new.calls[Self.device] == 1 }
+            // The device has worked on the first call all the time.
+            new.answer(Self.device, rid: try #require(old.rids(of: Self.device).first), status: 500)
+            new.answerNow(Self.device, status: 200)
+            _ = try await world.wait(for: "second") { $0.state == .completed }
+            let statuses = try await world.texts(
+                "SELECT response ->> 'status' AS text FROM work_items WHERE response IS NOT NULL")
+            #expect(statuses == ["200"])
+            await new.die()
+        }
+    }
 }
