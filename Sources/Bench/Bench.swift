@@ -6,8 +6,18 @@ package enum Bench: String, Sendable, CaseIterable {
     case idle
     case latency
     case methods
+    case scale
     case sessions
     case twinPatch = "twin-patch"
+
+    /// What its figures are about, unless told otherwise.
+    package var devicesDefault: Int {
+        switch self {
+        case .expand, .latency, .scale, .twinPatch: 1_000_000
+        case .idle, .methods: 10_000
+        case .sessions: 15_000
+        }
+    }
 
     package func run(_ settings: BenchSettings, _ context: BenchContext) async throws -> BenchReport {
         try await BenchCluster.run(settings, context) { cluster in
@@ -18,6 +28,7 @@ package enum Bench: String, Sendable, CaseIterable {
                 case .idle: try await IdleBench.rows(cluster)
                 case .latency: try await LatencyBench.rows(cluster)
                 case .methods: try await MethodsBench.rows(cluster)
+                case .scale: try await ScaleBench.rows(cluster)
                 case .sessions: try await SessionsBench.rows(cluster)
                 case .twinPatch: try await TwinPatchBench.rows(cluster)
                 }

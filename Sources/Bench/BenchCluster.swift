@@ -111,6 +111,9 @@ final class BenchCluster: Sendable {
         }
     }
 
+    /// Whether the servers' CPU time and memory can be read.
+    var hasOwnServers: Bool { servers != nil }
+
     // MARK: Data
 
     private var isEmpty: Bool {

@@ -50,6 +50,7 @@ extension BenchReport {
             let text =
                 switch wanted {
                 case .ratio(let share): "ratio \(fixed(share, 2))"
+                case .ratioAtMost(let share): "ratio at most \(fixed(share, 2))"
                 case .atLeast(let value): "at least \(number(value))"
                 case .atMost(let value): "at most \(number(value))"
                 }
@@ -90,6 +91,7 @@ extension BenchReport {
         for wanted in row.wanted {
             switch wanted {
             case .ratio(let share): object["wantedRatio"] = .number(share)
+            case .ratioAtMost(let share): object["wantedRatioAtMost"] = .number(share)
             case .atLeast(let value): object["wantedAtLeast"] = .number(value)
             case .atMost(let value): object["wantedAtMost"] = .number(value)
             }

@@ -15,6 +15,8 @@ package struct BenchSettings: Sendable {
     package var qos = 1
     /// Devices that are called and never answer.
     package var silentDevices = 0
+    /// Twins in the table, when more than the devices of the jobs.
+    package var twins = 0
     /// How long an idle cluster is watched.
     package var idleSeconds = 60
     /// Stores to use instead of private ones. The database must be empty.

@@ -52,6 +52,7 @@ package struct BenchRow: Sendable {
     package enum Wanted: Sendable, Hashable {
         /// Share of the limit.
         case ratio(Double)
+        case ratioAtMost(Double)
         case atLeast(Double)
         case atMost(Double)
     }
@@ -95,6 +96,7 @@ package struct BenchRow: Sendable {
     package func isMet(_ wanted: Wanted) -> Bool {
         switch wanted {
         case .ratio(let share): (ratio ?? 0) >= share
+        case .ratioAtMost(let share): (ratio ?? .infinity) <= share
         case .atLeast(let value): series.median >= value
         case .atMost(let value): series.median <= value
         }

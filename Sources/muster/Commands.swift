@@ -17,10 +17,12 @@ enum Commands {
             CommandGroup(name: "twin", summary: "Twins: tags, desired and reported properties"),
         ],
         entries: [
+            .init(BenchCommands.allSpec, BenchCommands.all),
             .init(BenchCommands.expandSpec, BenchCommands.expand),
             .init(BenchCommands.idleSpec, BenchCommands.idle),
             .init(BenchCommands.latencySpec, BenchCommands.latency),
             .init(BenchCommands.methodsSpec, BenchCommands.methods),
+            .init(BenchCommands.scaleSpec, BenchCommands.scale),
             .init(BenchCommands.sessionsSpec, BenchCommands.sessions),
             .init(BenchCommands.twinPatchSpec, BenchCommands.twinPatch),
             .init(EchoCommands.clientSpec, EchoCommands.client),

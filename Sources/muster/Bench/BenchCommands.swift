@@ -12,16 +12,23 @@ enum BenchCommands {
     /// Between lines of progress where they are not drawn over each other.
     private static let linePause: Duration = .seconds(5)
 
+    // MARK: Descriptions
+
+    static let allSpec = spec(
+        "all", "Run every benchmark, one after another",
+        "Each with its own number of devices, and --devices for those that are about twin jobs.",
+        devices: Bench.twinPatch.devicesDefault)
+
     static let expandSpec = spec(
         .expand, "Measure expansion against a bare INSERT … SELECT",
         """
         From a job's creation to its last item, without a worker; beside it one INSERT … SELECT of the same rows into a
         table with the same keys and indexes.
-        """, devices: 1_000_000)
+        """)
 
     static let idleSpec = spec(
         .idle, "Measure what an idle cluster uses of a core",
-        "CPU time of all processes together, servers included, after a job has run.", devices: 10_000,
+        "CPU time of all processes together, servers included, after a job has run.",
         options: [
             OptionSpec(
                 name: "seconds", kind: .integer(1...3600), default: "60", help: "how long to watch, in each round")
@@ -32,34 +39,46 @@ enum BenchCommands {
         """
         On an idle cluster; while a job over --devices twins runs; and while --silent-devices devices were called that
         never answer. A process may not open enough files for these, so there are several gateways.
-        """, devices: 1_000_000,
+        """,
         options: [
             OptionSpec(
-                name: "silent-devices", kind: .integer(0...1_000_000), default: "100000",
+                name: "silent-devices", kind: .integer(0...1_000_000), default: "\(silentDevices)",
                 help: "devices that are called and never answer; 0 leaves that row out")
         ])
-
-    static let sessionsSpec = spec(
-        .sessions, "Measure a gateway's memory per idle session",
-        "Resident memory between a third of the sessions and all of them.", devices: 15_000)
 
     static let methodsSpec = spec(
         .methods, "Measure a direct-method job against a plain epoll echo of the same packets",
         """
         A job that calls every simulated device once, over real MQTT through a gateway; beside it the same packets between
         two processes that only know sockets and epoll.
-        """, devices: 10_000,
+        """,
         options: [
             OptionSpec(
                 name: "qos", kind: .integer(0...1), default: "1", help: "of the devices' subscriptions and answers")
         ])
+
+    static let scaleSpec = spec(
+        .scale, "Measure what an item costs as jobs, workers and tables grow",
+        """
+        Twin jobs of 10,000, 100,000 … up to --devices devices; 1, 2 and 4 workers; 1 and 50 jobs at once; and a job after
+        ten others, whose dead rows nobody removed. Each is compared with the one before it.
+        """,
+        options: [
+            OptionSpec(
+                name: "twins", kind: .integer(0...50_000_000), default: "0",
+                help: "twins in the table, when more than --devices")
+        ])
+
+    static let sessionsSpec = spec(
+        .sessions, "Measure a gateway's memory per idle session",
+        "Resident memory between a third of the sessions and all of them.")
 
     static let twinPatchSpec = spec(
         .twinPatch, "Measure a twin job end to end against a bare UPDATE of the same effect",
         """
         A job over all twins, expansion included; beside it a bare statement that has the same effect on the twins, at its
         best batch size and number of connections, and a shallow patch without metadata, versions and checks.
-        """, devices: 1_000_000,
+        """,
         options: [
             OptionSpec(
                 name: "bare-batch", kind: .integer(1...1_000_000),
@@ -69,36 +88,20 @@ enum BenchCommands {
                 help: "connections of the bare statement (default: the best of several)"),
         ])
 
-    static let expand: Action = { try await run(.expand, $0, $1) { _, _ in } }
+    /// The design's.
+    private static let silentDevices = 100_000
 
-    static let idle: Action = {
-        try await run(.idle, $0, $1) { settings, command in settings.idleSeconds = command.integer("seconds") }
-    }
-
-    static let latency: Action = {
-        try await run(.latency, $0, $1) { settings, command in
-            settings.silentDevices = command.integer("silent-devices")
-        }
-    }
-
-    static let sessions: Action = { try await run(.sessions, $0, $1) { _, _ in } }
-
-    static let methods: Action = {
-        try await run(.methods, $0, $1) { settings, command in settings.qos = command.integer("qos") }
-    }
-
-    static let twinPatch: Action = { command, context in
-        try await run(.twinPatch, command, context) { settings, command in
-            settings.bareBatch = command.optionalInteger("bare-batch")
-            settings.bareConnections = command.optionalInteger("bare-connections")
-        }
+    private static func spec(
+        _ bench: Bench, _ summary: String, _ discussion: String, options: [OptionSpec] = []
+    ) -> CommandSpec {
+        spec(bench.rawValue, summary, discussion, devices: bench.devicesDefault, options: options)
     }
 
     private static func spec(
-        _ bench: Bench, _ summary: String, _ discussion: String, devices: Int, options: [OptionSpec] = []
+        _ name: String, _ summary: String, _ discussion: String, devices: Int, options: [OptionSpec] = []
     ) -> CommandSpec {
         CommandSpec(
-            name: "bench \(bench.rawValue)", summary: summary,
+            name: "bench \(name)", summary: summary,
             discussion: discussion + """
                 \nStarts a private PostgreSQL, which keeps every promise of durability, and Redis in a directory of its own, \
                 or uses the given ones; the roles run as processes of their own. Build with -c release: a debug build \
@@ -127,14 +130,52 @@ enum BenchCommands {
                     name: "redis-url", kind: .text(placeholder: "url"), isSecret: true, section: "Stores",
                     help: "a Redis to use instead"),
             ] + options,
-            examples: ["muster bench \(bench.rawValue)", "muster bench \(bench.rawValue) --repeat 5 --json"],
+            examples: ["muster bench \(name)", "muster bench \(name) --repeat 5 --json"],
             exitCodes: [.success, .usage, .unavailable, .internalError])
     }
 
-    private static func run(
-        _ bench: Bench, _ command: ParsedCommand, _ context: CommandContext,
-        _ adjust: (inout BenchSettings, ParsedCommand) -> Void
-    ) async throws -> ExitCode {
+    // MARK: Actions
+
+    static let all: Action = { command, context in
+        let devices = command.integer("devices")
+        var reports: [BenchReport] = []
+        for bench in Bench.allCases {
+            var settings = try settings(command, context)
+            settings.silentDevices = silentDevices
+            if bench.devicesDefault != Bench.twinPatch.devicesDefault { settings.devices = bench.devicesDefault }
+            guard let report = try await report(bench, settings, context) else { return .unavailable }
+            reports.append(report)
+            // As they come, because all together take long.
+            if !command.flag("json") { context.console.write(report.text + "\n") }
+        }
+        if command.flag("json") { context.console.json(.array(reports.map(\.json))) }
+        return .success
+    }
+
+    static let expand = action(.expand)
+    static let idle = action(.idle) { $0.idleSeconds = $1.integer("seconds") }
+    static let latency = action(.latency) { $0.silentDevices = $1.integer("silent-devices") }
+    static let methods = action(.methods) { $0.qos = $1.integer("qos") }
+    static let scale = action(.scale) { $0.twins = $1.integer("twins") }
+    static let sessions = action(.sessions)
+    static let twinPatch = action(.twinPatch) { settings, command in
+        settings.bareBatch = command.optionalInteger("bare-batch")
+        settings.bareConnections = command.optionalInteger("bare-connections")
+    }
+
+    private static func action(
+        _ bench: Bench, _ adjust: @escaping @Sendable (inout BenchSettings, ParsedCommand) -> Void = { _, _ in }
+    ) -> Action {
+        { command, context in
+            var settings = try settings(command, context)
+            adjust(&settings, command)
+            guard let report = try await report(bench, settings, context) else { return .unavailable }
+            if command.flag("json") { context.console.json(report.json) } else { context.console.write(report.text) }
+            return .success
+        }
+    }
+
+    private static func settings(_ command: ParsedCommand, _ context: CommandContext) throws -> BenchSettings {
         var settings = BenchSettings(
             devices: command.integer("devices"),
             directory: command.optionalText("directory")
@@ -148,8 +189,13 @@ enum BenchCommands {
         if (settings.databaseURL == nil) != (settings.redisURL == nil) {
             throw command.mistake("Give both --database-url and --redis-url, or none.")
         }
-        adjust(&settings, command)
-        let final = settings
+        return settings
+    }
+
+    /// Nil when a signal ended it.
+    private static func report(
+        _ bench: Bench, _ settings: BenchSettings, _ context: CommandContext
+    ) async throws -> BenchReport? {
         let console = context.console
         let lastShown = Mutex<Instant?>(nil)
         let world = BenchContext(
@@ -167,11 +213,9 @@ enum BenchCommands {
         // The servers and the roles end with this process whatever happens.
         let signals = TerminationSignals { exit(TerminationSignals.secondSignalExitCode) }
         try await signals.run {
-            let result = try await bench.run(final, world)
+            let result = try await bench.run(settings, world)
             report.withLock { $0 = result }
         }
-        guard let report = report.withLock({ $0 }) else { return .unavailable }
-        if command.flag("json") { console.json(report.json) } else { console.write(report.text) }
-        return .success
+        return report.withLock { $0 }
     }
 }
