@@ -27,18 +27,19 @@ final class JobWorld: Sendable {
     /// How long a test waits for anything; generous, because the machine may be busy.
     static let patience: Duration = .seconds(60)
 
-    private init(_ world: TestWorld) {
-        pool = world.pool
-        redis = world.redis
-        store = JobStore(pool: world.pool)
-        leases = LeaseStore(redis: world.redis)
-        routes = RouteStore(redis: world.redis)
+    /// On stores of the caller's; whoever makes a world so also stops it.
+    init(pool: PostgresPool, redis: RedisClient) {
+        self.pool = pool
+        self.redis = redis
+        store = JobStore(pool: pool)
+        leases = LeaseStore(redis: redis)
+        routes = RouteStore(redis: redis)
     }
 
     /// Gives `body` a world of its own, stops what it started, and recounts every job (I1, I2) unless told otherwise.
     static func run(recounting: Bool = true, _ body: (JobWorld) async throws -> Void) async throws {
         try await withWorld(maximumConnections: 12) { stores in
-            let world = JobWorld(stores)
+            let world = JobWorld(pool: stores.pool, redis: stores.redis)
             do {
                 try await body(world)
             } catch {
@@ -126,7 +127,7 @@ final class JobWorld: Sendable {
         await task?.value
     }
 
-    private func stopAll() async {
+    func stopAll() async {
         for id in tasks.withLock({ Array($0.keys) }) { await stop(id) }
     }
 
