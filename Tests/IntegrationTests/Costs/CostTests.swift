@@ -6,6 +6,7 @@ import JobModel
 import JobStore
 import LeaseStore
 import ServiceKit
+import TestKit
 import Testing
 
 @Suite(.serialized) struct CostTests {
@@ -19,6 +20,10 @@ import Testing
         try await CostWorld.run { world in
             try await world.addDevices(Self.devices) { ["n": .integer(Int64($0))] }
             try await world.startCoordinator()
+            // What a coordinator does once is no part of an expansion.
+            try await eventually("the coordinator leads", within: JobWorld.patience) {
+                try await world.query("SELECT count(*) AS n FROM leaders") == 1
+            }
             let emptyRedis = try await world.redisBytes()
             let expansion = try await world.cost {
                 _ = try await world.put(
