@@ -86,3 +86,11 @@ package enum ItemErrorCode: String, Sendable, CaseIterable {
     case outcomeUnknown = "OutcomeUnknown"
     case preconditionFailed = "PreconditionFailed"
 }
+
+extension ItemErrorCode {
+    /// Texts of `outcomeUnknown`.
+    package static let goneGatewayText =
+        "The call was handed to a gateway that is gone; whether the device got it cannot be known."
+    package static let lostCommitsText =
+        "The database was restored; whether the device was called after the last commit that is left cannot be known."
+}

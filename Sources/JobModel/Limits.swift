@@ -137,4 +137,21 @@ package enum Limits {
 
     /// Items that one statement of cancel or deadline ends: about a tenth of a second of locks.
     package static let endChunkItems = 20_000
+
+    // MARK: Recovery
+
+    /// By this much fences, terms, versions, etags and job numbers rise after a restore: more than lost commits can have
+    /// used up (a fence rises at most twice a second, so this is days of them), and far from the end of any type.
+    package static let recoveryJump: Int64 = 1_000_000
+    /// The same for epochs, which only a cancel or an end raises: once or twice in a job's life.
+    package static let recoveryEpochJump: Int64 = 1000
+    /// How long heartbeats are watched before a process counts as gone: the slowest beat and a slow commit.
+    package static let recoveryWatch: Duration = .milliseconds(6500)
+    /// A beat of this age needs no watching: every process that lives has beaten since.
+    package static let recoverySilence: Duration = .seconds(15)
+    /// Items that a recovery lists; the rest is counted, and the runbook has the query for all.
+    package static let recoveryListing = 10_000
+    /// Items and sessions are written in one transaction, so that nobody meets half of a recovery; a million items take
+    /// about half a minute.
+    package static let recoveryTimeout: Duration = .seconds(3600)
 }

@@ -56,6 +56,27 @@ package enum TestCluster {
         return (name, conninfo(addresses, name))
     }
 
+    /// Copies a database as a crash at this moment would leave it, also while it is in use: its connections are ended, and
+    /// come back afterwards. Returns the copy's name.
+    package static func copyDatabase(_ source: String) async throws -> String {
+        let addresses = try await addresses()
+        let name = "test_\(next())"
+        try await administer(addresses, "ALTER DATABASE \(source) ALLOW_CONNECTIONS false")
+        do {
+            // CREATE DATABASE itself waits some seconds for the ended connections to be gone.
+            try await administer(
+                addresses,
+                "DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(source)'; END $$"
+            )
+            try await administer(addresses, "CREATE DATABASE \(name) TEMPLATE \(source)")
+        } catch {
+            try await administer(addresses, "ALTER DATABASE \(source) ALLOW_CONNECTIONS true")
+            throw error
+        }
+        try await administer(addresses, "ALTER DATABASE \(source) ALLOW_CONNECTIONS true")
+        return name
+    }
+
     static func dropDatabase(_ name: String) async throws {
         try await administer(try await addresses(), "DROP DATABASE \(name) WITH (FORCE)")
     }
@@ -91,7 +112,7 @@ package enum TestCluster {
             random: SystemRandom(), log: .silent, metrics: Metrics())
     }
 
-    private static func conninfo(_ addresses: DevCluster.Addresses, _ database: String) -> String {
+    static func conninfo(_ addresses: DevCluster.Addresses, _ database: String) -> String {
         addresses.postgres.replacingOccurrences(of: "dbname=muster", with: "dbname=\(database)")
     }
 }

@@ -10,6 +10,7 @@ package struct TestWorld: Sendable {
     package let redis: RedisClient
     /// For processes that the test starts.
     package let postgresConnectionString: String
+    package let database: String
     package let redisURL: String
     package let clock: any ServiceClock
     package let random: any RandomSource
@@ -35,15 +36,22 @@ package struct TestWorld: Sendable {
 }
 
 /// Runs `body` in a fresh world and removes it afterwards. A pool connection that the test leaked shows as a hang here.
+/// With `copy`, made by `TestCluster.copyDatabase`, it is the world of that database, and on the same Redis if wanted.
 package func withWorld<Value: Sendable>(
-    isMigrated: Bool = true, maximumConnections: Int = 8, clock: any ServiceClock = SystemClock(),
-    random: any RandomSource = SystemRandom(), _ body: (TestWorld) async throws -> Value
+    isMigrated: Bool = true, copy: String? = nil, redis: String? = nil, maximumConnections: Int = 8,
+    clock: any ServiceClock = SystemClock(), random: any RandomSource = SystemRandom(),
+    _ body: (TestWorld) async throws -> Value
 ) async throws -> Value {
     let addresses = try await TestCluster.addresses()
-    let database = try await TestCluster.createDatabase(isMigrated: isMigrated)
+    let database =
+        if let copy {
+            (name: copy, connectionString: TestCluster.conninfo(addresses, copy))
+        } else {
+            try await TestCluster.createDatabase(isMigrated: isMigrated)
+        }
     let metrics = Metrics()
     let log = TestLog()
-    let redisURL = "\(addresses.redis)?db=\(TestCluster.next() % 1000)"
+    let redisURL = redis ?? "\(addresses.redis)?db=\(TestCluster.next() % 1000)"
     let world = TestWorld(
         pool: PostgresPool(
             PostgresConfiguration(
@@ -51,7 +59,8 @@ package func withWorld<Value: Sendable>(
             clock: clock, random: random, log: log.log, metrics: metrics),
         redis: try RedisClient(
             RedisConfiguration(url: redisURL), clock: clock, random: random, log: log.log, metrics: metrics),
-        postgresConnectionString: database.connectionString, redisURL: redisURL, clock: clock, random: random,
+        postgresConnectionString: database.connectionString, database: database.name, redisURL: redisURL, clock: clock,
+        random: random,
         metrics: metrics, log: log)
     let result: Result<Value, any Error>
     do {

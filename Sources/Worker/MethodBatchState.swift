@@ -280,9 +280,7 @@ extension ItemResult {
         case .invalidAnswer:
             self.init(seq: seq, error: .badDeviceResponse, text: "The device's answer is not valid JSON.")
         case .forgotten, .inFlight, .notConnected, .tooLate, .tooManyInFlight, .neverSent:
-            self.init(
-                seq: seq, error: .outcomeUnknown,
-                text: "The call was handed to a gateway that is gone; whether the device got it cannot be known.")
+            self.init(seq: seq, error: .outcomeUnknown, text: ItemErrorCode.goneGatewayText)
         }
     }
 }

@@ -48,6 +48,7 @@ enum Commands {
             .init(PolicyCommands.showSpec, PolicyCommands.show),
             .init(PolicyCommands.tokenSpec, PolicyCommands.token),
             .init(QueryCommand.spec, QueryCommand.run),
+            .init(RecoverCommand.spec, RecoverCommand.run),
             .init(SimulateCommand.spec, SimulateCommand.run),
             .init(TwinPatchCommand.spec, TwinPatchCommand.run),
             .init(TwinShowCommand.spec, TwinShowCommand.run),

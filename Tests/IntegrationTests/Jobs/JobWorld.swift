@@ -27,19 +27,26 @@ final class JobWorld: Sendable {
     /// How long a test waits for anything; generous, because the machine may be busy.
     static let patience: Duration = .seconds(60)
 
+    /// The database and Redis behind it, where the world has them from the test cluster.
+    let stores: TestWorld?
+
     /// On stores of the caller's; whoever makes a world so also stops it.
-    init(pool: PostgresPool, redis: RedisClient) {
+    init(pool: PostgresPool, redis: RedisClient, stores: TestWorld? = nil) {
         self.pool = pool
         self.redis = redis
+        self.stores = stores
         store = JobStore(pool: pool)
         leases = LeaseStore(redis: redis)
         routes = RouteStore(redis: redis)
     }
 
     /// Gives `body` a world of its own, stops what it started, and recounts every job (I1, I2) unless told otherwise.
-    static func run(recounting: Bool = true, _ body: (JobWorld) async throws -> Void) async throws {
-        try await withWorld(maximumConnections: 12) { stores in
-            let world = JobWorld(pool: stores.pool, redis: stores.redis)
+    /// With `copy` it is the world of a copied database, on the Redis of the world that it was copied from.
+    static func run(
+        recounting: Bool = true, copy: String? = nil, redis: String? = nil, _ body: (JobWorld) async throws -> Void
+    ) async throws {
+        try await withWorld(copy: copy, redis: redis, maximumConnections: 12) { stores in
+            let world = JobWorld(pool: stores.pool, redis: stores.redis, stores: stores)
             do {
                 try await body(world)
             } catch {
