@@ -61,7 +61,7 @@ extension JobStore {
 
     /// A job's twin patch in the form that `patchBatch` executes.
     package struct BatchPatch: Sendable {
-        let statement: Statement
+        private let statement: Statement
         let parameters: [Parameter]
         let etag: String?
         /// The desired part as submitted: what devices are told.
@@ -69,7 +69,10 @@ extension JobStore {
 
         package init(_ update: TwinUpdate) {
             let patch = TwinPatchSQL(tags: update.patch.tags, desired: update.patch.desired, firstParameter: 13)
-            var parts = ["tags": patch.tags, "desired": patch.desired, "increment": patch.desiredIncrement]
+            var parts = [
+                "tags": patch.tags, "desired": patch.desired,
+                "increment": patch.desiredIncrement,
+            ]
             parts["tags_fit"] =
                 update.patch.tags == nil ? "$11::integer = 0" : Self.fits("t.tags", patch.tags, "$9", "$11")
             if update.patch.desired == nil {
@@ -89,6 +92,11 @@ extension JobStore {
             case .any: etag = nil
             case .matching(let text): etag = text
             }
+        }
+
+        /// For the items of one partition.
+        func statement(slot: Int64) -> Statement {
+            statement.filling(["items": "work_items_\(slot)"], isPrepared: true)
         }
 
         /// Whether a patched section is within its limit. What is far from it is not merged to find out; a compressed
@@ -112,7 +120,7 @@ extension JobStore {
         _ batch: ClaimedBatch, seqs: ClosedRange<Int64>, with patch: BatchPatch, shard: Int64
     ) async throws(StoreError) -> Execution {
         let rows = try await pool.run(
-            patch.statement,
+            patch.statement(slot: batch.slot),
             position(batch, seqs, shard) + [
                 patch.etag.map { .text($0) } ?? .null, .integer(Int64(TwinLimits.tagsSize)),
                 .integer(Int64(TwinLimits.desiredSize)),

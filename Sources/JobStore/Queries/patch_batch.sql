@@ -2,8 +2,8 @@
 -- statement and one commit, so that each device is patched exactly once whatever dies (invariants I3 and I4).
 -- $1 bigint job, $2 integer batch, $3 bigint fence, $4 bigint slot, $5 integer first seq, $6 integer last seq,
 -- $7 integer counter shard, $8 text etag that each twin must have, or null, $9 integer largest tags,
--- $10 integer largest desired, $11 and $12 integer bytes by which the patch can make tags and desired larger; the patch's
--- parameters follow
+-- $10 integer largest desired, $11 and $12 integer bytes by which the patch can make tags and desired larger; the
+-- patch's parameters follow
 -- Returns one row: succeeded, failed and what is still open; open is null when the lease was lost (nothing changed);
 -- and the devices that are to be told of their new desired versions, null when no gateway lives. Then the batch is
 -- marked until that has been done.
@@ -11,8 +11,11 @@
 -- The planner expects one item of a job that it has no statistics of, which is every new job of a day's partition, and
 -- so would join by a nested loop over the whole job. Hence items are read and written by the batch's range, twins by an
 -- array, and failures are looked up and not joined.
+-- Planning costs an eighth of executing a batch, so the plan is to be a kept one: PostgreSQL keeps it only if it looks
+-- no worse than one made for the values. Hence the positions stand in subqueries, whose values no plan knows, and the
+-- partition is named.
 -- Twins are patched where they stand; those that were not are told apart only when there are any, because the reasons
--- cost more than the patch. A twin that stopped matching while the statement ran has no reason yet: its item stays open.
+-- cost more than the patch. A twin that stopped matching while the statement ran has no reason yet: its item is open.
 -- Safe under concurrency: the batch's row is locked first and tested on its newest version; twins are locked in device
 -- order and patched from their newest version; an item is written only while it is pending.
 WITH held AS MATERIALIZED (
@@ -24,9 +27,9 @@ WITH held AS MATERIALIZED (
     FOR UPDATE OF b
 ), item AS MATERIALIZED (
     SELECT i.seq, i.device_id
-    FROM work_items i
-    WHERE i.slot = $4::bigint AND i.job = $1 AND i.seq BETWEEN $5::integer AND $6::integer AND i.batch = $2
-      AND i.state = 'pending' AND EXISTS (SELECT FROM held)
+    FROM /*items:*/ work_items /*:items*/ i
+    WHERE i.slot = $4::bigint AND i.job = $1 AND i.seq BETWEEN (SELECT $5::integer) AND (SELECT $6::integer)
+      AND i.batch = $2 AND i.state = 'pending' AND EXISTS (SELECT FROM held)
 ), patched AS (
     UPDATE twins t
     SET tags = /*tags:*/ t.tags /*:tags*/,
@@ -58,11 +61,12 @@ WITH held AS MATERIALIZED (
                WHEN reason = 'PreconditionFailed' THEN jsonb_build_array(reason,
                    format('the twin''s etag is %s, the job asked for %s', encode(int8send(etag), 'base64'), $8))
                WHEN reason IS NOT NULL THEN jsonb_build_array('ArgumentInvalid',
-                   format('%s would exceed %s bytes', reason, CASE reason WHEN 'tags' THEN $9::integer ELSE $10::integer END))
+                   format('%s would exceed %s bytes', reason,
+                          CASE reason WHEN 'tags' THEN $9::integer ELSE $10::integer END))
                ELSE 'null' END) AS by_seq
     FROM refused
 ), result AS (
-    UPDATE work_items i
+    UPDATE /*items:*/ work_items /*:items*/ i
     SET state = CASE WHEN (SELECT by_seq FROM failure) IS NULL THEN 'succeeded'
                      WHEN (SELECT by_seq FROM failure) ? i.seq::text THEN 'failed' ELSE 'succeeded' END::item_state,
         attempt = i.attempt + 1, updated_at = clock_timestamp(),
@@ -70,7 +74,8 @@ WITH held AS MATERIALIZED (
                           ELSE (SELECT by_seq FROM failure) -> i.seq::text ->> 0 END,
         error_text = CASE WHEN (SELECT by_seq FROM failure) IS NULL THEN NULL
                           ELSE (SELECT by_seq FROM failure) -> i.seq::text ->> 1 END
-    WHERE i.slot = $4 AND i.job = $1 AND i.seq BETWEEN $5 AND $6 AND i.batch = $2 AND i.state = 'pending'
+    WHERE i.slot = $4 AND i.job = $1 AND i.seq BETWEEN (SELECT $5) AND (SELECT $6) AND i.batch = $2
+      AND i.state = 'pending'
       AND EXISTS (SELECT FROM held)
       AND ((SELECT by_seq FROM failure) IS NULL
            OR (SELECT by_seq FROM failure) -> i.seq::text IS DISTINCT FROM 'null')

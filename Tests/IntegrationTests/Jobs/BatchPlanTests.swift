@@ -77,7 +77,7 @@ import TwinModel
                 .integer(batch.slot), .integer(batch.firstSeq), .integer(batch.lastSeq), 0, Parameter(etag),
                 .integer(Int64(TwinLimits.tagsSize)), .integer(Int64(TwinLimits.desiredSize)),
             ]
-        return (patch.statement, parameters + patch.parameters)
+        return (patch.statement(slot: batch.slot), parameters + patch.parameters)
     }
 
     private func record(_ batch: ClaimedBatch) -> (Statement, [Parameter]) {
