@@ -48,6 +48,8 @@ extension Worker {
             log.warning(
                 "method_batch_failed", [("batch", .string(batch.id.description)), ("error", .string("\(error)"))])
             renewer.withTable { $0.remove(batch.id) }
+            // Whoever gets it next meets the same failure: without a pause the batch would go round many times a second.
+            await pauseAfterFailure()
             await giveBack(batch)
         }
     }

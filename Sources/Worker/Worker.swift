@@ -269,6 +269,10 @@ package final class Worker: Sendable {
     private func report(_ event: String, _ error: any Error) async {
         guard !Task.isCancelled else { return }
         log.warning(event, [("error", .string("\(error)"))])
+        await pauseAfterFailure()
+    }
+
+    func pauseAfterFailure() async {
         do {
             try await clock.sleep(for: random.jittered(.seconds(1)))
         } catch {

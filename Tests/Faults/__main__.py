@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import catalogue
+import disk
 import report
 from run import Run
 
@@ -37,6 +38,7 @@ def replay(options: argparse.Namespace, seed: int, seconds: float, interval: flo
 
 def main() -> int:
     options = arguments()
+    disk.enter_namespace()
     if options.list:
         print(catalogue.markdown())
         return 0

@@ -3,13 +3,14 @@
 import random
 from dataclasses import dataclass
 
+import clock_faults
 import network_faults
 import process_faults
 import store_faults
 from fault import Fault
 
 CATALOGUE: dict[str, type[Fault]] = {
-    fault.name: fault for fault in process_faults.FAULTS + store_faults.FAULTS + network_faults.FAULTS
+    fault.name: fault for fault in process_faults.FAULTS + store_faults.FAULTS + network_faults.FAULTS + clock_faults.FAULTS
 }
 
 

@@ -145,6 +145,7 @@ class Cluster:
             if process.is_alive:
                 process.kill()
         self.proxy.finish()
+        self.postgres.disk.unmount()
 
 
 class Balancer:

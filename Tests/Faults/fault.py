@@ -52,6 +52,12 @@ class Targets:
                 self._taken -= set(names)
 
     @contextmanager
+    def disturb(self, *names: str) -> Iterator[None]:
+        """As `take`; and the time of takeovers is counted from the end of it, because nobody can work meanwhile."""
+        with self.take(*names), self.cluster.watch.disturbed():
+            yield
+
+    @contextmanager
     def process(self, role: str, draw: random.Random, only: Process | None = None) -> Iterator[Process]:
         """A living process of a role that no other fault has struck."""
         candidates = [only] if only else self.cluster.all(role)

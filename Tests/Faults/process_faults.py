@@ -5,10 +5,12 @@ import time
 
 from cluster import Cluster
 from fault import TAKEOVER, Busy, Fault
-from processes import Process
+from processes import STOP_LIMIT, Process
 
 # A lease lasts 6 s and the sweep looks each second: after this a stopped process has lost everything it held.
 BEYOND_THE_LEASE = 9.0
+# Exit code after a second SIGTERM.
+SECOND_SIGNAL = 130
 
 
 def strike(cluster: Cluster, process: Process, number: int) -> None:
@@ -203,7 +205,48 @@ class TerminateLeader(TerminateWorker):
     role = "coordinator"
 
 
+class SignalTwice(Fault):
+    name = "terminate-twice"
+    effect = "SIGTERM of a worker under load and a second one at once: it exits without draining, still safely"
+    bound = "exit within 2 s; " + TAKEOVER
+
+    def inject(self, cluster, targets, draw):
+        with targets.process("worker", draw) as worker:
+            life, number = worker.life_name, cluster.worker_id(worker)
+            worker.expected_codes.add(SECOND_SIGNAL)
+            worker.signal(signal.SIGTERM)
+            time.sleep(draw.uniform(0.0, 0.2))
+            worker.signal(signal.SIGTERM)
+            begun = time.monotonic()
+            code = worker.wait(STOP_LIMIT)
+            took = time.monotonic() - begun
+            cluster.watch.worker_is_gone(worker, number)
+            if took > 2:
+                cluster.problems.append(f"{life} took {took:.1f} s to exit after a second SIGTERM")
+        return f"{life}, exit code {code} after {took:.1f} s"
+
+
+class RollingRestart(Fault):
+    name = "rolling-restart"
+    effect = "all workers are restarted one after the other by SIGTERM under load"
+    bound = "exit code 0 each; no lease has to run out"
+
+    def inject(self, cluster, targets, draw):
+        codes = []
+        for worker in cluster.all("worker"):
+            with targets.process("worker", draw, only=worker):
+                worker.is_held = True
+                try:
+                    codes.append(worker.end())
+                    worker.start()
+                finally:
+                    worker.is_held = False
+                worker.event("worker_started")
+        cluster.problems += [f"a worker ended with {code} in a rolling restart" for code in codes if code != 0]
+        return f"{len(codes)} workers"
+
+
 FAULTS = [
-    KillWorker, KillLeader, KillFollower, KillGateway, KillWorkerAndGateway, StopWorker, StopGateway, StopLeader,
+    SignalTwice, RollingRestart, KillWorker, KillLeader, KillFollower, KillGateway, KillWorkerAndGateway, StopWorker, StopGateway, StopLeader,
     MoveThenKill, KillBeforeNotices, TerminateWorker, TerminateGateway, TerminateLeader,
 ]

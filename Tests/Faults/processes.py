@@ -56,6 +56,7 @@ class Process:
         self.is_held = False  # nobody restarts it meanwhile
         self.died_at = 0.0
         self.exit_codes: list = []
+        self.expected_codes = {0, -signal.SIGKILL}
 
     @property
     def life_name(self) -> str:

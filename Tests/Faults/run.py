@@ -4,6 +4,7 @@ import json
 import random
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from processes import eventually
 SETTLE_LIMIT = 120
 # From the end of the last job until the last device has been told: a device waits up to 20 s before it connects again.
 TOLD_LIMIT = 60
+# Exit code: "the service or a store cannot be reached, is busy, or did not answer in time".
+UNAVAILABLE = 5
+# What each role logs once it works.
+STARTED = {"listening", "listening_mqtt", "worker_started"}
 
 
 @dataclass
@@ -130,6 +135,8 @@ class Run:
                      else f"takeover: {takeover.what}, never")
         for counted in self.cluster.postgres.query(queries.OUTCOME_COUNTS):
             self.say(f"outcomes: {counted}")
+        for counted in Counter((row[0], row[4]) for row in evidence.unknown).items():
+            self.say(f"unknown: {counted}")
 
     def _gather(self) -> Evidence:
         cluster, query = self.cluster, self.cluster.postgres.query
@@ -201,8 +208,11 @@ class Run:
         found = []
         for process in self.cluster.roles.values():
             for life, code in process.exit_codes:
-                if code not in (0, -9):
-                    last = process.lines(int(life.rsplit(".", 1)[1]))[-2:]
+                number = int(life.rsplit(".", 1)[1])
+                began = any(event.get("event") in STARTED for event in process.events(number))
+                # A role that finds a store missing when it starts says so and leaves the rest to its orchestrator.
+                if code not in process.expected_codes and (began or code != UNAVAILABLE):
+                    last = process.lines(number)[-2:]
                     found.append(Violation("process", f"{life} ended by itself with {code}: {last}"))
         return found
 

@@ -4,7 +4,7 @@ import time
 
 import psycopg
 
-from fault import Fault
+from fault import Busy, Fault
 
 
 class EmptyRedis(Fault):
@@ -13,7 +13,7 @@ class EmptyRedis(Fault):
 
     def inject(self, cluster, targets, draw):
         pause = draw.uniform(0.2, 5.0)
-        with targets.take("redis"):
+        with targets.disturb("redis"):
             cluster.redis.restart(pause)
         return f"away for {pause:.1f} s"
 
@@ -23,7 +23,7 @@ class FlushedRedis(Fault):
     effect = "FLUSHALL: as a restart, but its clients stay connected"
 
     def inject(self, cluster, targets, draw):
-        with targets.take("redis"):
+        with targets.disturb("redis"):
             cluster.redis.client().flushall()
         return ""
 
@@ -34,7 +34,7 @@ class OldRedis(Fault):
 
     def inject(self, cluster, targets, draw):
         age, pause = draw.uniform(1.0, 8.0), draw.uniform(0.2, 3.0)
-        with targets.take("redis"):
+        with targets.disturb("redis"):
             cluster.redis.keep_dump()
             time.sleep(age)
             cluster.redis.restart(pause, restoring=True)
@@ -47,7 +47,7 @@ class PausedRedis(Fault):
 
     def inject(self, cluster, targets, draw):
         seconds = draw.uniform(2.0, 9.0)
-        with targets.take("redis"):
+        with targets.disturb("redis"):
             client = cluster.redis.client()
             client.execute_command("CLIENT", "PAUSE", int(seconds * 1000), "ALL")
             time.sleep(seconds)
@@ -60,7 +60,7 @@ class FullRedis(Fault):
 
     def inject(self, cluster, targets, draw):
         seconds = draw.uniform(2.0, 8.0)
-        with targets.take("redis"):
+        with targets.disturb("redis"):
             client = cluster.redis.client()
             client.config_set("maxmemory", "1mb")
             time.sleep(seconds)
@@ -75,7 +75,7 @@ class LostMessages(Fault):
 
     def inject(self, cluster, targets, draw):
         seconds, lost = draw.uniform(2.0, 5.0), 0
-        with targets.take("redis"):
+        with targets.take("inboxes"):
             client = cluster.redis.client()
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
@@ -92,7 +92,7 @@ class RestartedPostgres(Fault):
 
     def inject(self, cluster, targets, draw):
         pause = draw.uniform(0.2, 4.0)
-        with targets.take("postgres"):
+        with targets.disturb("postgres"):
             cluster.postgres.restart(pause)
         return f"away for {pause:.1f} s"
 
@@ -104,7 +104,7 @@ class TerminatedBackends(Fault):
 
     def inject(self, cluster, targets, draw):
         ended = 0
-        with targets.take("postgres"):
+        with targets.disturb("postgres"):
             for _ in range(3):
                 ended += len(cluster.postgres.query(self.TERMINATE))
                 time.sleep(draw.uniform(0.2, 1.0))
@@ -119,7 +119,7 @@ class CancelledStatements(Fault):
 
     def inject(self, cluster, targets, draw):
         ended = 0
-        with targets.take("postgres"):
+        with targets.disturb("postgres"):
             for _ in range(30):
                 ended += len(cluster.postgres.query(self.CANCEL))
                 time.sleep(0.05)
@@ -135,7 +135,7 @@ class StatementTimeouts(Fault):
 
     def inject(self, cluster, targets, draw):
         seconds = draw.uniform(2.0, 5.0)
-        with targets.take("postgres"):
+        with targets.disturb("postgres"):
             cluster.postgres.query(self.SET)
             cluster.postgres.query(TerminatedBackends.TERMINATE)
             time.sleep(seconds)
@@ -157,7 +157,7 @@ class LockedRow(Fault):
 
     def inject(self, cluster, targets, draw):
         seconds, what = draw.uniform(3.0, 9.0), draw.choice(sorted(self.HOT))
-        with targets.take(f"lock:{what}"), cluster.postgres.connect() as connection:
+        with targets.disturb(f"lock:{what}"), cluster.postgres.connect() as connection:
             try:
                 with connection.transaction():
                     connection.execute(self.HOT[what])
@@ -167,7 +167,27 @@ class LockedRow(Fault):
         return f"{what}, {seconds:.1f} s"
 
 
+class FullDisk(Fault):
+    name = "postgres-disk-full"
+    effect = "the disk under PostgreSQL's tablespace is full: what needs room fails and is repeated once there is some"
+
+    def inject(self, cluster, targets, draw):
+        seconds = draw.uniform(2.0, 6.0)
+        disk = cluster.postgres.disk
+        if not disk.is_mounted:
+            raise Busy("only root may mount the file system that this needs")
+        with targets.disturb("disk"):
+            deadline = time.monotonic() + seconds
+            try:
+                while time.monotonic() < deadline:
+                    taken = disk.fill()
+                    time.sleep(0.1)
+            finally:
+                disk.empty()
+        return f"{taken >> 20} MB taken for {seconds:.1f} s"
+
+
 FAULTS = [
-    EmptyRedis, FlushedRedis, OldRedis, PausedRedis, FullRedis, LostMessages, RestartedPostgres, TerminatedBackends,
+    FullDisk, EmptyRedis, FlushedRedis, OldRedis, PausedRedis, FullRedis, LostMessages, RestartedPostgres, TerminatedBackends,
     CancelledStatements, StatementTimeouts, LockedRow,
 ]

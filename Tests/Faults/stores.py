@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import redis
 
+from disk import Disk
 from processes import Process, eventually, free_port
 
 START_LIMIT = 60
@@ -46,6 +47,7 @@ class Postgres:
     def __init__(self, folder: Path):
         self.data, self.password, self.port = folder / "postgres", secrets.token_hex(16), free_port()
         own(self.data)
+        self.disk = Disk(folder / "tablespace")
         password_file = self.data.parent / "password"
         password_file.write_text(self.password)
         password_file.chmod(0o644)
@@ -72,8 +74,11 @@ class Postgres:
         eventually(self._answers, START_LIMIT, "PostgreSQL answers")
 
     def create(self) -> None:
+        """The product's database, on a disk of its own if that can be."""
         with self.connect("postgres") as connection:
-            connection.execute("CREATE DATABASE muster")
+            if self.disk.is_mounted:
+                connection.execute(f"CREATE TABLESPACE small LOCATION '{self.disk.path}'")
+            connection.execute("CREATE DATABASE muster" + (" TABLESPACE small" if self.disk.is_mounted else ""))
 
     def connect(self, database: str = "muster") -> psycopg.Connection:
         return psycopg.connect(
@@ -121,8 +126,8 @@ class Redis:
     def url(self, port: int | None = None) -> str:
         return f"redis://:{self.password}@127.0.0.1:{port or self.port}/0"
 
-    def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, password=self.password, socket_timeout=10, decode_responses=True)
+    def client(self, limit: float = 10) -> redis.Redis:
+        return redis.Redis(port=self.port, password=self.password, socket_timeout=limit, decode_responses=True)
 
     def start(self) -> None:
         self.process.start()
@@ -130,7 +135,7 @@ class Redis:
 
     def is_up(self) -> bool:
         try:
-            return self.process.is_alive and self.client().ping()
+            return self.process.is_alive and self.client(limit=1).ping()
         except (redis.ConnectionError, redis.TimeoutError):
             return False
 

@@ -6,6 +6,8 @@ stopped, or when the stores answer again and a leader leads if that is later, an
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 
@@ -58,9 +60,22 @@ class Watch(threading.Thread):
         self.snapshots = 0
         self.memory: dict[str, int] = {}
         self.links = []
+        self._disturbances = 0
+        self._lock = threading.Lock()
         self._next_drift = 0.0
 
     # What faults tell
+
+    @contextmanager
+    def disturbed(self) -> Iterator[None]:
+        with self._lock:
+            self._disturbances += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._disturbances -= 1
+                self.disturbed_until = time.monotonic()
 
     def worker_is_gone(self, process: Process, worker: str | None) -> None:
         begun = time.monotonic()
@@ -82,7 +97,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while not self.is_over.wait(self.INTERVAL):
             self._measure_memory()
-            if not self.redis.is_up() or any(link.is_troubled for link in self.links):
+            if self._disturbances or not self.redis.is_up() or any(link.is_troubled for link in self.links):
                 self.disturbed_until = time.monotonic()
             try:
                 with self.postgres.connect() as connection:
@@ -98,9 +113,18 @@ class Watch(threading.Thread):
                 if isinstance(takeover, LeaderTakeover):
                     self.disturbed_until = now  # without a leader nobody sweeps; its takeover has a bound of its own
         if now > self._next_drift:
-            self.drift += connection.execute(DRIFT).fetchall()
+            self.drift += self._count_anew(connection)
             self.snapshots += 1
             self._next_drift = time.monotonic() + self.DRIFT_INTERVAL
+
+    def _count_anew(self, connection: psycopg.Connection) -> list[tuple]:
+        # A statement is planned before it takes its snapshot, and a partition that is attached in between is not in the
+        # plan. So the snapshot comes first.
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        connection.execute("SELECT 1 FROM jobs LIMIT 1")
+        rows = connection.execute(DRIFT).fetchall()
+        connection.execute("COMMIT")
+        return rows
 
     def _measure_memory(self) -> None:
         for process in self.processes:
