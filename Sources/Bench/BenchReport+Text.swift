@@ -18,12 +18,15 @@ extension BenchReport {
         var table = TextTable([
             (name, .left), ("median", .right), ("least", .right), ("most", .right), ("unit", .left),
             ("limit of this run", .left), ("median", .right), ("ratio", .right), ("wanted", .left),
+            ("CPU µs an item", .right), ("limit", .right), ("ratio", .right),
         ])
         for row in rows {
             table.add([
                 row.name, Self.number(row.series.median), Self.number(row.series.least), Self.number(row.series.most),
                 row.unit, row.limit?.name ?? "", row.limit.map { Self.number($0.series.median) } ?? "",
-                row.ratio.map { Self.fixed($0, 2) } ?? "", Self.wanted(row),
+                row.ratio.map { Self.fixed($0, 2) } ?? "", Self.wanted(row), row.cpu.map(Self.number) ?? "",
+                row.limit?.cpu.map(Self.number) ?? "",
+                row.cpuRatio.map { Self.fixed($0, 2) } ?? "",
             ])
         }
         let notes = rows.compactMap { row in row.note.map { "\(row.name): \($0)\n" } }
@@ -85,8 +88,11 @@ extension BenchReport {
         var object: JSONObject = ["name": .string(row.name), "unit": .string(row.unit)]
         for (name, value) in json(row.series) { object[name] = value }
         if let limit = row.limit {
-            object["limit"] = .object(JSONObject([("name", .string(limit.name))] + json(limit.series)))
+            let cpu = limit.cpu.map { [("cpuMicroseconds", JSONValue.number($0))] } ?? []
+            object["limit"] = .object(JSONObject([("name", .string(limit.name))] + json(limit.series) + cpu))
         }
+        if let cpu = row.cpu { object["cpuMicroseconds"] = .number(cpu) }
+        if let ratio = row.cpuRatio { object["cpuRatio"] = .number(ratio) }
         if let ratio = row.ratio { object["ratio"] = .number(ratio) }
         for wanted in row.wanted {
             switch wanted {

@@ -27,10 +27,10 @@ package enum Echo {
 
     // MARK: Server
 
-    /// Accepts `devices` connections on a port of the system's choice, which `listening` hears; calls all of them again
-    /// and again, a second to warm up and then for `seconds`; returns the round trips of that time.
+    /// Accepts `devices` connections on a port of the system's choice, which `listening` hears; `connected` when all are
+    /// there; then calls all of them again and again for `seconds`. Returns the round trips.
     package static func serve(
-        devices: Int, seconds: Double, qos: Int, threads: Int, listening: (Int) -> Void
+        devices: Int, seconds: Double, qos: Int, threads: Int, listening: (Int) -> Void, connected: () -> Void
     ) throws(Failure) -> (roundTrips: Int, seconds: Double) {
         raiseDescriptorLimit()
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -52,9 +52,9 @@ package enum Echo {
             descriptors.append(descriptor)
         }
         close(listener)
-        let start = now() + 1
-        let end = start + seconds
-        let count = run(descriptors, threads: threads) { ServerLoop($0, qos: qos, start: start, end: end).run() }
+        connected()
+        let end = now() + seconds
+        let count = run(descriptors, threads: threads) { ServerLoop($0, qos: qos, end: end).run() }
         for descriptor in descriptors { close(descriptor) }
         return (count, seconds)
     }
@@ -245,13 +245,11 @@ package enum Echo {
 private struct ServerLoop {
     let descriptors: [Int32]
     let qos: Int
-    let start: Double
     let end: Double
 
-    init(_ descriptors: [Int32], qos: Int, start: Double, end: Double) {
+    init(_ descriptors: [Int32], qos: Int, end: Double) {
         self.descriptors = descriptors
         self.qos = qos
-        self.start = start
         self.end = end
     }
 
@@ -264,19 +262,15 @@ private struct ServerLoop {
         rid += prefix
         if qos > 0 { (call[0], call[1]) = (0x40, 2) }
         var number = 0
-        var count = 0
-        var now = Echo.now()
         for descriptor in descriptors { call[prefix...].withUnsafeBytes { Echo.send($0, descriptor) } }
         var isAnswered = false
         Echo.loop(
             descriptors,
             turn: {
-                now = Echo.now()
-                return now < end
+                Echo.now() < end
             },
             handle: { _, kind, body in
                 guard kind & 0xF0 == 0x30 else { return }
-                if now >= start { count += 1 }
                 isAnswered = true
                 number += 1
                 var rest = number
@@ -294,7 +288,7 @@ private struct ServerLoop {
                 isAnswered = false
                 call.withUnsafeBytes { Echo.send($0, descriptor) }
             })
-        return count
+        return number
     }
 }
 

@@ -20,7 +20,7 @@ enum ExpandBench {
             bare.append(try await insertBare(cluster, round))
         }
         var row = BenchRow(name: "expansion", runs: product)
-        row.limit = BenchRow.Limit(name: "bare INSERT … SELECT", series: Series(bare.map(\.rate)))
+        row.limit = BenchRow.Limit(name: "bare INSERT … SELECT", runs: bare)
         row.wanted = [.ratio(wanted)]
         return [row, BenchRow(name: "bare INSERT … SELECT", runs: bare)]
     }

@@ -40,6 +40,11 @@ package struct Run: Sendable {
     package let seconds: Double
     package let processes: [ProcessUse]
     package var rate: Double { seconds > 0 ? Double(items) / seconds : 0 }
+    /// Microseconds an item, of all processes but the one that measures.
+    var cpu: Double {
+        processes.filter { $0.name != BenchCluster.ownName }.reduce(0) { $0 + $1.cpuSeconds } / Double(max(items, 1))
+            * 1e6
+    }
 }
 
 /// One line of a report.
@@ -47,6 +52,19 @@ package struct BenchRow: Sendable {
     package struct Limit: Sendable {
         package let name: String
         package let series: Series
+        /// Microseconds of CPU an item.
+        var cpu: Double?
+
+        init(name: String, series: Series) {
+            self.name = name
+            self.series = series
+        }
+
+        /// Items per second of several runs.
+        init(name: String, runs: [Run]) {
+            self.init(name: name, series: Series(runs.map(\.rate)))
+            cpu = Series(runs.map(\.cpu)).median
+        }
     }
 
     package enum Wanted: Sendable, Hashable {
@@ -65,6 +83,8 @@ package struct BenchRow: Sendable {
     /// CPU and peak memory by process.
     package var processes: [Process] = []
     package var note: String?
+    /// Microseconds of CPU an item, of all processes but the one that measures.
+    package var cpu: Double?
 
     package struct Process: Sendable, Hashable {
         package let name: String
@@ -84,6 +104,7 @@ package struct BenchRow: Sendable {
     package init(name: String, runs: [Run]) {
         self.init(name: name, unit: "items/s", series: Series(runs.map(\.rate)))
         processes = Self.processes(runs)
+        cpu = Series(runs.map(\.cpu)).median
     }
 
     /// By round, since both were measured at the same time of the same run; the median of those.
@@ -91,6 +112,12 @@ package struct BenchRow: Sendable {
         guard let limit else { return nil }
         guard limit.series.values.count == series.values.count else { return series.median / limit.series.median }
         return Series(zip(series.values, limit.series.values).map { $1 > 0 ? $0 / $1 : 0 }).median
+    }
+
+    /// What the limit's CPU is of ours. On a machine that does other things too it tells more than the times.
+    package var cpuRatio: Double? {
+        guard let cpu, cpu > 0, let limit = limit?.cpu, limit > 0 else { return nil }
+        return limit / cpu
     }
 
     package func isMet(_ wanted: Wanted) -> Bool {

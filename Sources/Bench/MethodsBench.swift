@@ -40,7 +40,7 @@ enum MethodsBench {
             many.append(try await runJobs(cluster, (1...jobsAtOnce).map { "methods-\(round)-\($0)" }))
             echo.append(try await runEcho(cluster, round))
         }
-        let limit = BenchRow.Limit(name: "epoll echo", series: Series(echo.map(\.rate)))
+        let limit = BenchRow.Limit(name: "epoll echo", runs: echo)
         var row = BenchRow(name: "method job, end to end", runs: single)
         row.limit = limit
         row.wanted = wanted
@@ -71,13 +71,16 @@ enum MethodsBench {
         let settings = cluster.settings
         // Two processes share the machine, as the gateway and the devices do.
         let threads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
-        let common = ["--devices", "\(settings.devices)", "--qos", "\(settings.qos)", "--threads", "\(threads)"]
+        let common = [
+            "--devices", "\(settings.devices)", "--qos", "\(settings.qos)", "--threads", "\(threads)", "--stay",
+        ]
         cluster.context.progress("epoll echo \(round)")
         let server = try cluster.start(
-            "echo server", ["bench", "echo-server", "--stay", "--seconds", "\(echoSeconds)"] + common)
+            "echo server", ["bench", "echo-server", "--seconds", "\(echoSeconds)"] + common)
         let port = try await server.event("echo_listening")["port"]?.integerValue ?? 0
         _ = try cluster.start(
             "echo client", ["bench", "echo-client", "--port", "\(port)"] + common)
+        _ = try await server.event("echo_connected")
         let run = try await cluster.measured {
             let done = try await server.event("echo_done")
             return (Int(done["roundTrips"]?.integerValue ?? 0), done["seconds"]?.doubleValue)

@@ -8,8 +8,10 @@ internal import Glibc
 struct ProcessTable: Sendable {
     private struct Entry: Sendable {
         var parent: Int32
-        /// Own time and that of ended children, in clock ticks.
-        var ticks: Int
+        /// In clock ticks.
+        var ownTicks: Int
+        /// Of ended children that were waited for.
+        var childrenTicks: Int
     }
 
     private let entries: [Int32: Entry]
@@ -24,10 +26,12 @@ struct ProcessTable: Sendable {
         self.entries = entries
     }
 
-    /// CPU seconds of a process, with all its descendants or alone.
+    /// CPU seconds of a process, with all its descendants, living and ended, or alone.
     func cpuSeconds(_ root: Int32, withDescendants: Bool = true) -> Double {
-        let pids = withDescendants ? family(root) : [root]
-        let ticks = pids.reduce(0) { $0 + (entries[$1]?.ticks ?? 0) }
+        let ticks =
+            withDescendants
+            ? family(root).reduce(0) { $0 + (entries[$1].map { $0.ownTicks + $0.childrenTicks } ?? 0) }
+            : entries[root]?.ownTicks ?? 0
         return Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
@@ -73,7 +77,8 @@ struct ProcessTable: Sendable {
         guard let text = read("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: end)...].split(separator: " ")
         guard fields.count > 14, let parent = Int32(fields[1]) else { return nil }
-        return Entry(parent: parent, ticks: fields[11...14].reduce(0) { $0 + (Int($1) ?? 0) })
+        func ticks(_ fields: ArraySlice<Substring>) -> Int { fields.reduce(0) { $0 + (Int($1) ?? 0) } }
+        return Entry(parent: parent, ownTicks: ticks(fields[11...12]), childrenTicks: ticks(fields[13...14]))
     }
 
     private static func status(_ pid: Int32, _ name: String) -> Int {

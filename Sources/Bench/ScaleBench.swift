@@ -69,11 +69,7 @@ enum ScaleBench {
     /// CPU of all processes but this one; it varies less than the time on a machine that does other things too. The time
     /// where the servers' CPU cannot be read.
     private static func cost(_ runs: [Run], _ isOurs: Bool) -> Series {
-        Series(
-            runs.map { run in
-                let cpu = run.processes.filter { $0.name != BenchCluster.ownName }.reduce(0) { $0 + $1.cpuSeconds }
-                return (isOurs ? cpu : run.seconds) / Double(run.items) * 1e6
-            })
+        Series(runs.map { isOurs ? $0.cpu : $0.seconds / Double($0.items) * 1e6 })
     }
 
     private static func run(_ cluster: BenchCluster, _ shape: Shape, _ label: String) async throws -> Run {

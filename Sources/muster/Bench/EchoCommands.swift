@@ -9,6 +9,7 @@ enum EchoCommands {
     private static let options: [OptionSpec] = [
         OptionSpec(name: "devices", kind: .integer(1...1_000_000), default: "10000", help: "connections"),
         OptionSpec(name: "qos", kind: .integer(0...1), default: "1", help: "of the answers; 1 has them acknowledged"),
+        OptionSpec(name: "stay", kind: .flag, help: "do not end before a signal comes: CPU time can still be read"),
         OptionSpec(
             name: "threads", kind: .integer(1...64), default: "1", help: "threads, each with an epoll of its own"),
     ]
@@ -20,8 +21,7 @@ enum EchoCommands {
             each of them. Knows sockets and epoll and nothing else of Muster.
             """,
         options: options + [
-            OptionSpec(name: "seconds", kind: .integer(1...3600), default: "5", help: "how long to count round trips"),
-            OptionSpec(name: "stay", kind: .flag, help: "do not end before a signal comes"),
+            OptionSpec(name: "seconds", kind: .integer(1...3600), default: "5", help: "how long to count round trips")
         ], examples: ["muster bench echo-server --devices 10000"], exitCodes: [.success, .usage, .internalError])
 
     static let clientSpec = CommandSpec(
@@ -39,12 +39,14 @@ enum EchoCommands {
         ) { port in
             let event: JSONValue = ["event": "echo_listening", "port": .integer(Int64(port))]
             context.console.line(event.text)
+        } connected: {
+            let event: JSONValue = ["event": "echo_connected"]
+            context.console.line(event.text)
         }
         let event: JSONValue = [
             "event": "echo_done", "roundTrips": .integer(Int64(roundTrips)), "seconds": .number(seconds),
         ]
         context.console.line(event.text)
-        // Its CPU time can be read for as long as it lives.
         if command.flag("stay") { while true { pause() } }
         return .success
     }
@@ -53,6 +55,7 @@ enum EchoCommands {
         try Echo.answer(
             devices: command.integer("devices"), port: command.integer("port"), qos: command.integer("qos"),
             threads: command.integer("threads"))
+        if command.flag("stay") { while true { pause() } }
         return .success
     }
 }
