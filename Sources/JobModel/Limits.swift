@@ -95,6 +95,8 @@ package enum Limits {
     /// A drain waits this long for batches in work before the process ends anyway.
     package static let drainDuration: Duration = .seconds(20)
     package static let heartbeatInterval: Duration = .seconds(5)
+    /// A worker that was not heard of for this long is called silent: three beats. Its leases are over much earlier.
+    package static let workerSilence: Duration = .seconds(15)
 
     // MARK: Direct methods
 

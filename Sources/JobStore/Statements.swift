@@ -14,6 +14,8 @@ enum Statements {
     static let endBatches = Statement("end_batches", PackageResources.end_batches_sql)
     static let endWaiting = Statement("end_waiting", PackageResources.end_waiting_sql, isPrepared: false)
     static let expireJobs = Statement("expire_jobs", PackageResources.expire_jobs_sql)
+    static let explainItems = Statement("explain_items", PackageResources.explain_items_sql, isPrepared: false)
+    static let explainJob = Statement("explain_job", PackageResources.explain_job_sql, isPrepared: false)
     static let exportSnapshot = Statement("export_snapshot", PackageResources.export_snapshot_sql)
     static let failBatchItems = Statement("fail_batch_items", PackageResources.fail_batch_items_sql)
     static let failJob = Statement("fail_job", PackageResources.fail_job_sql)

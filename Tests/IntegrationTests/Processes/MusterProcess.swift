@@ -1,6 +1,7 @@
 // One `muster` process of a test: the binary that was built beside the tests, with its log kept for a failure.
 
 import Foundation
+import JSON
 import TestKit
 import Testing
 
@@ -52,5 +53,13 @@ final class MusterProcess: Sendable {
             try #require(process.isRunning, "ended before \(name):\n\(log)")
             return log.contains("\"event\":\"\(name)\"")
         }
+    }
+
+    /// Of the address that the process listens on.
+    func port() throws -> Int {
+        let line = try #require(log.split(separator: "\n").first { $0.contains("\"event\":\"listening") })
+        let event = try JSONValue(parsing: String(line))
+        let address = try #require(event["address"]?.stringValue ?? event["addresses"]?.arrayValue?.first?.stringValue)
+        return try #require(address.split(separator: ":").last.flatMap { Int($0) })
     }
 }

@@ -29,14 +29,14 @@ import TwinStore
             let policies = try await TwinStore(world.pool).policies()
             let owner = try #require(policies.first { $0.name == "iothubowner" })
             let device = try #require(policies.first { $0.name == "device" })
-            let host = "localhost:\(try port(coordinator))"
+            let host = "localhost:\(try coordinator.port())"
             let reportFile = NSTemporaryDirectory() + "muster-seen-\(UUID().uuidString).ndjson"
             defer { unlink(reportFile) }
             let fleet = try MusterProcess(
                 [
                     "simulate", "--devices", "\(Self.devices)", "--create", "--plain-http", "--json", "--progress",
                     "--connection-string", text(owner, host), "--device-policy", text(device, "localhost"),
-                    "--mqtt", "127.0.0.1:\(try port(gateway))", "--plain", "--latency", "1ms..30ms",
+                    "--mqtt", "127.0.0.1:\(try gateway.port())", "--plain", "--latency", "1ms..30ms",
                     "--failure-rate", "0.1", "--report-file", reportFile,
                 ], world: world)
             try await fleet.event("ready")
@@ -110,13 +110,5 @@ import TwinStore
         try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
             try JSONValue(parsing: String($0))
         }
-    }
-
-    /// Of the address that the process listens on.
-    private func port(_ process: MusterProcess) throws -> Int {
-        let line = try #require(process.log.split(separator: "\n").first { $0.contains("\"event\":\"listening") })
-        let event = try JSONValue(parsing: String(line))
-        let address = try #require(event["address"]?.stringValue ?? event["addresses"]?.arrayValue?.first?.stringValue)
-        return try #require(address.split(separator: ":").last.flatMap { Int($0) })
     }
 }
