@@ -90,7 +90,7 @@ let package = Package(
         module(
             "Notices", ["JobStore", "RouteStore", "TwinStore", "JobModel", "ServiceKit", "JSON"]),
         // What a gateway was handed to call; pure but for its shell.
-        module("Calls", ["RouteStore", "ServiceKit", "JSON"]),
+        module("Calls", ["RouteStore", "JobModel", "ServiceKit", "JSON"]),
 
         // Roles.
         module(
@@ -182,7 +182,7 @@ let package = Package(
             name: "ClusterSimulationTests",
             dependencies: [
                 "ClusterModel", "Worker", "Coordinator", "Calls", "JobStore", "LeaseStore", "RouteStore", "JobModel",
-                "ServiceKit",
+                "ServiceKit", "JSON",
             ],
             swiftSettings: settings + optimised),
         tests("CommandLineKitTests", ["CommandLineKit"]),

@@ -20,8 +20,7 @@ package final class GatewayCalls: CallDesk {
 
     private struct State {
         var ledger: InvocationLedger
-        /// Redis' clock when it was last asked, and when that question was sent: the latest that it can show now.
-        var redisClock: (milliseconds: Int64, sentAt: Instant)?
+        var redisClock: RedisClockReading?
         var outbox: [String: [InvocationLedger.Notice]] = [:]
         var isFlushing = false
         /// Flushes that send at the moment.
@@ -60,7 +59,7 @@ package final class GatewayCalls: CallDesk {
 
     /// After each beat: what Redis' clock showed in the answer to a question sent at `sentAt`.
     package func synchronize(redisMilliseconds: Int64, sentAt: Instant) {
-        state.withLock { $0.redisClock = (redisMilliseconds, sentAt) }
+        state.withLock { $0.redisClock = RedisClockReading(milliseconds: redisMilliseconds, sentAt: sentAt) }
     }
 
     // MARK: Messages
@@ -168,8 +167,7 @@ package final class GatewayCalls: CallDesk {
     private func withLedger<T: Sendable>(_ body: (inout InvocationLedger, GatewayTime) -> T) -> T? {
         let now = clock.now
         return state.withLock { state in
-            guard let (milliseconds, sentAt) = state.redisClock else { return nil }
-            let time = GatewayTime(now: now, redisMilliseconds: milliseconds + (now - sentAt).milliseconds + 1)
+            guard let time = state.redisClock?.time(at: now) else { return nil }
             return body(&state.ledger, time)
         }
     }
@@ -222,7 +220,7 @@ package final class GatewayCalls: CallDesk {
     }
 
     /// One message for each part or inquiry, cut at a number of outcomes and of payload bytes.
-    static func parts(of notices: [InvocationLedger.Notice], gateway: String) -> [AnswerPart] {
+    package static func parts(of notices: [InvocationLedger.Notice], gateway: String) -> [AnswerPart] {
         struct Key: Hashable {
             let job: Int64
             let batch: Int64

@@ -5,9 +5,10 @@
 //        └──inquiry, too late, no session──▶ ended(unsent)
 //
 // Three rules: a part whose (fence, number) is not above the highest seen for its batch is refused; nothing is written
-// at or after the part's `sendBefore`; an invocation once sent is never sent again while it is remembered, and it is
+// at or after the part's `sendBefore`, nor when that lies further ahead than any sender sets it; an invocation once sent is never sent again while it is remembered, and it is
 // remembered longer than anybody may ask for it. At its limit the ledger refuses new parts; it forgets nothing early.
 
+internal import JobModel
 package import RouteStore
 package import ServiceKit
 
@@ -22,6 +23,22 @@ package struct GatewayTime: Sendable, Hashable {
     }
 }
 
+/// Redis' clock as a beat has shown it. Kept on this process' monotonic clock from when the beat was sent, so it is never
+/// behind what Redis shows, unless that is set forward.
+package struct RedisClockReading: Sendable, Hashable {
+    private let milliseconds: Int64
+    private let sentAt: Instant
+
+    package init(milliseconds: Int64, sentAt: Instant) {
+        self.milliseconds = milliseconds
+        self.sentAt = sentAt
+    }
+
+    package func time(at now: Instant) -> GatewayTime {
+        GatewayTime(now: now, redisMilliseconds: milliseconds + (now - sentAt).milliseconds + 1)
+    }
+}
+
 package struct InvocationLedger: Sendable {
     package struct Limits: Sendable {
         /// Each takes some 300 bytes and is kept for about a minute behind its answer.
@@ -30,6 +47,9 @@ package struct InvocationLedger: Sendable {
         /// Bytes of answers that are not known to be recorded. At half of it new calls are refused, so that those in
         /// flight find room; what finds none is kept without its payload.
         package var payloadBytes = 256 << 20
+        /// How far ahead "send before" may lie: as far as a sender sets it, and a little more for clocks that are slewed.
+        /// What lies further was reckoned on a clock of Redis that was set since, and would be sent too late.
+        package var windowMilliseconds = JobModel.Limits.sendWindow.milliseconds + 250
         /// Milliseconds behind the last possible answer.
         package var memoryMilliseconds: Int64 = 60_000
 
@@ -143,7 +163,7 @@ package struct InvocationLedger: Sendable {
                     continue
                 }
             }
-            guard time.redisMilliseconds < part.sendBefore else {
+            guard isInTime(part.sendBefore, time) else {
                 end(.tooLate)
                 continue
             }
@@ -167,12 +187,16 @@ package struct InvocationLedger: Sendable {
         return acceptance
     }
 
+    private func isInTime(_ sendBefore: Int64, _ time: GatewayTime) -> Bool {
+        time.redisMilliseconds < sendBefore && sendBefore <= time.redisMilliseconds + limits.windowMilliseconds
+    }
+
     /// Whether the call may be written to the session now; if so it counts as sent.
     package mutating func mayWrite(
         _ rid: UInt64, session: Int64, at time: GatewayTime
     ) -> (isAllowed: Bool, notice: Notice?) {
         guard let id = rids[rid], let entry = entries[id], case .queued = entry.progress else { return (false, nil) }
-        guard time.redisMilliseconds < entry.sendBefore else { return (false, end(id, .tooLate)) }
+        guard isInTime(entry.sendBefore, time) else { return (false, end(id, .tooLate)) }
         entries[id]?.progress = .sent(
             until: time.now + .milliseconds(entry.responseMilliseconds), session: session)
         return (true, nil)
@@ -221,7 +245,7 @@ package struct InvocationLedger: Sendable {
             switch entry.progress {
             case .queued:
                 // Never written: the session's loop is stalled, or the session vanished between two looks.
-                if time.redisMilliseconds >= entry.sendBefore { over.append((id, .tooLate)) }
+                if !isInTime(entry.sendBefore, time) { over.append((id, .tooLate)) }
             case .sent(let until, _):
                 if until <= time.now { over.append((id, .timedOut)) }
             case .ended:

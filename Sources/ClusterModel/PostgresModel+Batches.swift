@@ -9,7 +9,10 @@ extension PostgresModel {
         ids.compactMap { id in
             guard let found = position(id) else { return nil }
             let (job, batch) = (jobs[found.job].row, jobs[found.job].batches[found.batch])
-            guard batch.state == .ready, job.state == .running, !job.isExpired, job.deadline > clock else { return nil }
+            guard batch.state == .ready, !job.isExpired, job.deadline > clock, isClaimable(id, job), hasTime(id, job)
+            else {
+                return nil
+            }
             let fence = broken.contains(.claimKeepsTheFence) ? max(1, batch.fence) : batch.fence + 1
             jobs[found.job].batches[found.batch].state = .claimed
             jobs[found.job].batches[found.batch].fence = fence
@@ -20,6 +23,17 @@ extension PostgresModel {
                 id: id, fence: Fence(fence), slot: 0, firstSeq: batch.firstSeq, lastSeq: batch.lastSeq,
                 open: batch.open, timeLeft: .milliseconds(job.deadline - clock))
         }
+    }
+
+    /// Of a cancelled job only batches with dispatches are worked on: to ask what became of the calls.
+    private func isClaimable(_ batch: BatchID, _ job: JobRow) -> Bool {
+        job.state == .running || job.state == .cancelling && hasDispatches(batch)
+    }
+
+    /// Calls that would not be dispatched any more are left to the deadline.
+    private func hasTime(_ batch: BatchID, _ job: JobRow) -> Bool {
+        job.type == .updateTwin || job.deadline > clock + Limits.dispatchTimeLeft.milliseconds
+            || hasDispatches(batch) || broken.contains(.claimWithoutTime)
     }
 
     /// Throws `invalidData` when one of the twins cannot be stored: then nothing was changed.
@@ -116,9 +130,10 @@ extension PostgresModel {
 
     package func listReadyBatches() -> [BatchID] {
         var ready: [BatchID] = []
-        for job in jobs where job.row.state == .running && !job.row.isExpired {
+        for job in jobs where !job.row.isExpired {
             for batch in job.batches where batch.state == .ready {
-                ready.append(BatchID(job: job.row.job, batch: batch.batch))
+                let id = BatchID(job: job.row.job, batch: batch.batch)
+                if isClaimable(id, job.row) { ready.append(id) }
             }
         }
         return ready
@@ -127,28 +142,41 @@ extension PostgresModel {
     /// Ends the open items of up to `limit` batches of a job that was cancelled or is past its deadline.
     package func endBatches(job: Int64, limit: Int, isCancelled: Bool) -> (batches: Int64, items: Int64) {
         guard let index = index(of: job), jobs[index].isEnding else { return (0, 0) }
-        let hasCalls = jobs[index].row.type == .deviceMethod && jobs[index].row.state == .cancelling
+        let row = jobs[index].row
+        let hasCalls =
+            row.type == .deviceMethod && row.state == .cancelling && row.deadline > clock
+            && !broken.contains(.endHidesCalls)
         let picked = jobs[index].batches.indices.filter {
-            let state = jobs[index].batches[$0].state
-            return state != .closed && !(hasCalls && state == .claimed)
+            let batch = jobs[index].batches[$0]
+            return batch.state != .closed
+                && !(hasCalls
+                    && (batch.state == .claimed || hasDispatches(BatchID(job: job, batch: batch.batch))))
         }.prefix(limit)
-        var ended: Int64 = 0
+        var (ended, failed): (Int64, Int64) = (0, 0)
         for batch in picked {
             let row = jobs[index].batches[batch]
+            let id = BatchID(job: job, batch: row.batch)
+            let sent = Set(dispatches.filter { $0.batch == id }.flatMap(\.seqs))
             for seq in row.firstSeq...row.lastSeq {
                 let item = jobs[index].items[Int(seq)]
                 guard item.batch == row.batch, item.state == .pending || broken.contains(.endOverwritesOutcomes) else {
                     continue
                 }
-                end(index, seq, isCancelled)
+                if sent.contains(seq), !broken.contains(.endHidesCalls) {
+                    write(index, seq, .failed, .outcomeUnknown, by: nil)
+                    failed += 1
+                } else {
+                    end(index, seq, isCancelled)
+                    if !isCancelled { failed += 1 }
+                }
                 ended += 1
             }
             jobs[index].batches[batch].state = .closed
             jobs[index].batches[batch].open = 0
             jobs[index].batches[batch].fence += 1
-            changes.append(.fence(BatchID(job: job, batch: row.batch), row.fence + 1, worker: nil))
+            changes.append(.fence(id, row.fence + 1, worker: nil))
         }
-        count(index, shard: 0, failed: isCancelled ? 0 : ended, cancelled: isCancelled ? ended : 0)
+        count(index, shard: 0, failed: failed, cancelled: ended - failed)
         return (Int64(picked.count), ended)
     }
 

@@ -96,11 +96,18 @@ extension PostgresModel {
 
     /// Milliseconds to the next start or deadline.
     package func readNextStart() -> Int64? {
-        let starts = jobs.filter { $0.row.state == .scheduled || $0.row.state == .queued }.map(\.row.startAt)
-        let deadlines = jobs.filter {
-            ($0.row.state == .running || $0.row.state == .cancelling) && !$0.row.isExpired
-        }.map(\.row.deadline)
-        return (starts + deadlines).min().map { $0 - clock }
+        let waitsForTheImpossible = broken.contains(.nextStartOfWhatIsDue)
+        let moments = jobs.compactMap { job -> Int64? in
+            let row = job.row
+            return switch row.state {
+            case .scheduled: row.startAt
+            case .queued where waitsForTheImpossible: row.startAt
+            case .running where !row.isExpired && (row.isExpanded || waitsForTheImpossible): row.deadline
+            case .cancelling where row.deadline > clock || waitsForTheImpossible: row.deadline
+            case .queued, .running, .cancelling, .completed, .failed, .cancelled: nil
+            }
+        }
+        return moments.min().map { $0 - clock }
     }
 
     package func listEndingJobs() -> [(job: Int64, isCancelled: Bool)] {

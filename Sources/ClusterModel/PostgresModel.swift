@@ -126,6 +126,10 @@ package final class PostgresModel {
     package var twins: [String: TwinRow] = [:]
     package var leaders: [String: LeaderRow] = [:]
     package var waiting: [WaitingRow] = []
+    package var dispatches: [DispatchRow] = []
+    /// Living gateways, `name~incarnation`, and when they were seen last.
+    package var gateways: [String: Int64] = [:]
+    package var sessions: [String: SessionRow] = [:]
     package var nextListBatch: Int32 = 1_000_000_000
     package var changes: [Change] = []
 

@@ -15,6 +15,7 @@ extension RedisModel {
     package enum InboxMessage: Sendable, Hashable {
         case calls(CallPart)
         case inquiry(Inquiry)
+        case settlement(Settlement)
         case answer(AnswerPart)
         case close(deviceID: String, session: Int64)
     }
@@ -26,7 +27,8 @@ extension RedisModel {
     ) -> (incarnation: RedisIncarnation, milliseconds: Int64) {
         content.gateways[gateway.text] = clock + RouteLimits.gatewayLife.milliseconds
         for (other, life) in content.gateways where life <= clock - 600_000 { content.gateways[other] = nil }
-        return (identify(candidate: candidate), clock)
+        content.directory = content.directory ?? candidate
+        return (RedisIncarnation(name: content.directory ?? "", runID: runID), clock)
     }
 
     package func findRoutes(_ devices: [String]) -> (routes: [Route?], milliseconds: Int64) {
@@ -75,11 +77,14 @@ extension RedisModel {
             return .leaseLost
         }
         guard clock < part.sendBefore else { return .late }
+        guard content.gateways[gateway.text] ?? 0 > clock else { return .gone }
         return pushMessage(.calls(part), to: gateway.text) ? .pushed : .full
     }
 
     package func pushMessage(_ message: InboxMessage, to owner: String) -> Bool {
-        guard content.inboxes[owner, default: []].count < inboxLimit else { return false }
+        guard content.inboxes[owner, default: []].count < inboxLimit || broken.contains(.inboxWithoutLimit) else {
+            return false
+        }
         content.inboxes[owner, default: []].append(message)
         return true
     }

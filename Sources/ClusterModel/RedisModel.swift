@@ -13,6 +13,8 @@ package final class RedisModel {
         package var holders: [BatchID: String] = [:]
         package var turn: Int64 = 0
         package var incarnation: String?
+        /// Of the directory of routes.
+        package var directory: String?
         package var wakeTokens: [LeaseStore.Sleeper: Int] = [:]
         package var routes: [String: RouteEntry] = [:]
         package var gateways: [String: Int64] = [:]

@@ -22,7 +22,6 @@ package final class Coordinator: Sendable {
     private let random: any RandomSource
     private let log: Log
     private let metrics: Metrics
-    private let holder: String
     /// What a task of this process does to a job; the next round leaves that job alone.
     private enum LongWork: String {
         case ending, expansion
@@ -39,7 +38,6 @@ package final class Coordinator: Sendable {
         self.twins = twins
         self.store = store
         self.leases = leases
-        self.holder = holder
         self.clock = clock
         self.random = random
         self.log = log
@@ -71,7 +69,8 @@ package final class Coordinator: Sendable {
         await withDiscardingTaskGroup { tasks in
             while !Task.isCancelled {
                 do {
-                    if let leadership = elector.leadership { try await round(leadership, &tasks) }
+                    // A job that has ended leaves room for one that is due.
+                    if let leadership = elector.leadership, try await round(leadership, &tasks) { continue }
                     try await waitForWork()
                 } catch {
                     await report("round_failed", error)
@@ -81,8 +80,8 @@ package final class Coordinator: Sendable {
     }
 
     /// Starts, expands, expires, ends and finishes what is due. Long work runs in tasks of its own, so that one large
-    /// job does not keep a small one waiting.
-    private func round(_ leadership: Leadership, _ tasks: inout DiscardingTaskGroup) async throws {
+    /// job does not keep a small one waiting. Returns whether a job has ended.
+    private func round(_ leadership: Leadership, _ tasks: inout DiscardingTaskGroup) async throws -> Bool {
         for job in try await store.startDueJobs(actor: leadership.actor) {
             log.info("job_started", [("key", .integer(job))])
         }
@@ -91,9 +90,10 @@ package final class Coordinator: Sendable {
         }
         for (job, isCancelled) in try await store.endingJobs() {
             begin(.ending, job, &tasks) {
+                // Nothing ended: the calls in flight of a cancelled job are waited for, and their end calls for a round.
                 try await self.ender.endItems(of: job, isCancelled: isCancelled) {
                     self.elector.leadership == leadership
-                }
+                } > 0
             }
         }
         for job in try await store.expandingJobs(limit: Limits.runningJobs) {
@@ -101,16 +101,17 @@ package final class Coordinator: Sendable {
             guard running < Limits.concurrentExpansions else { break }
             begin(.expansion, job.job, &tasks) {
                 _ = try await self.expander.expand(job, under: leadership)
+                return true
             }
         }
-        try await ender.finishJobs(actor: leadership.actor)
+        return try await ender.finishJobs(actor: leadership.actor) > 0
     }
 
-    /// Runs `work` in a task of its own unless the job has one. Its end calls for the next round: there may be items to
-    /// end, or the job may be done.
+    /// Runs `work` in a task of its own unless the job has one. When it has done something its end calls for the next
+    /// round: there may be items to end, or the job may be done.
     private func begin(
         _ kind: LongWork, _ job: Int64, _ tasks: inout DiscardingTaskGroup,
-        _ work: @escaping @Sendable () async throws -> Void
+        _ work: @escaping @Sendable () async throws -> Bool
     ) {
         let isFree = busy.withLock { busy in
             if busy[job] != nil { return false }
@@ -120,9 +121,9 @@ package final class Coordinator: Sendable {
         guard isFree else { return }
         tasks.addTask {
             do {
-                try await work()
+                let isChanged = try await work()
                 self.busy.withLock { $0[job] = nil }
-                try await self.leases.wake(.coordinators)
+                if isChanged { try await self.leases.wake(.coordinators) }
             } catch {
                 await self.report("\(kind.rawValue)_failed", error)
                 self.busy.withLock { $0[job] = nil }
@@ -146,8 +147,7 @@ package final class Coordinator: Sendable {
 
     private func sweepLoop() async {
         var sweeper = Sweeper(
-            store: store, leases: leases, candidate: "\(holder)-\(random.next())", clock: clock, log: log,
-            metrics: metrics)
+            store: store, leases: leases, clock: clock, random: random, log: log, metrics: metrics)
         while !Task.isCancelled {
             do {
                 if elector.leadership != nil { try await sweeper.sweep() }

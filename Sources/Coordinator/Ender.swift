@@ -20,33 +20,45 @@ package struct Ender: Sendable {
     }
 
     /// Ends the open items of one job. `isLeading` is asked between chunks: an end that another leader goes on with is
-    /// harmless, but needless.
-    package func endItems(of job: Int64, isCancelled: Bool, isLeading: () -> Bool) async throws(StoreError) {
+    /// harmless, but needless. Returns how many batches and parked items it ended.
+    @discardableResult
+    package func endItems(
+        of job: Int64, isCancelled: Bool, isLeading: () -> Bool
+    ) async throws(StoreError) -> Int64 {
         try await leases.forget(job: job)
         var ended: Int64 = 0
+        var done: Int64 = 0
         while isLeading() {
             let chunk = try await store.endBatches(job: job, isCancelled: isCancelled)
             ended += chunk.items
+            done += chunk.batches
             if chunk.batches == 0 { break }
         }
         while isLeading() {
             let parked = try await store.endWaiting(job: job, isCancelled: isCancelled)
             ended += parked
+            done += parked
             if parked == 0 { break }
         }
-        guard ended > 0 else { return }
-        log.info(
-            isCancelled ? "items_cancelled" : "items_expired", [("key", .integer(job)), ("items", .integer(ended))])
+        if ended > 0 {
+            log.info(
+                isCancelled ? "items_cancelled" : "items_expired", [("key", .integer(job)), ("items", .integer(ended))])
+        }
+        return done
     }
 
-    /// Finishes the jobs that have nothing open.
-    package func finishJobs(actor: String) async throws(StoreError) {
+    /// Finishes the jobs that have nothing open; returns how many.
+    @discardableResult
+    package func finishJobs(actor: String) async throws(StoreError) -> Int {
+        var count = 0
         for job in try await store.finishableJobs() {
             guard let finished = try await store.finish(job: job, actor: actor) else { continue }
             metrics.count(
                 "muster_jobs_ended_total", "Jobs that ended, by state", labels: [("state", finished.state.rawValue)])
             log.info(
                 "job_ended", [("job", .string(finished.jobID.text)), ("state", .string(finished.state.rawValue))])
+            count += 1
         }
+        return count
     }
 }

@@ -13,16 +13,16 @@ package struct Sweeper: Sendable {
     private let clock: any ServiceClock
     private let log: Log
     private let metrics: Metrics
-    private let candidate: String
+    private let random: any RandomSource
     private var judge = SweepJudge()
 
-    /// `candidate`: a random name for Redis' content, should it have none.
     package init(
-        store: JobStore, leases: LeaseStore, candidate: String, clock: any ServiceClock, log: Log, metrics: Metrics
+        store: JobStore, leases: LeaseStore, clock: any ServiceClock, random: any RandomSource, log: Log,
+        metrics: Metrics
     ) {
         self.store = store
         self.leases = leases
-        self.candidate = candidate
+        self.random = random
         self.clock = clock
         self.log = log
         self.metrics = metrics
@@ -31,7 +31,8 @@ package struct Sweeper: Sendable {
     /// One pass; returns how many batches were given back.
     @discardableResult
     package mutating func sweep() async throws(StoreError) -> Int {
-        let incarnation = try await leases.identify(candidate: candidate)
+        // A new name each time: content that is lost twice must not get the same one again.
+        let incarnation = try await leases.identify(candidate: String(random.next(), radix: 36))
         let verdict = judge.judge(incarnation, now: clock.now)
         if verdict.shouldReoffer {
             try await reoffer()

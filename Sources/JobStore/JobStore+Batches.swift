@@ -18,7 +18,7 @@ extension JobStore {
             Statements.claimBatches,
             [
                 .integerArray(batches.map { $0.job }), .integerArray(batches.map { Int64($0.batch) }),
-                .text(worker.text),
+                .text(worker.text), .integer(Limits.dispatchTimeLeft.milliseconds),
             ])
         var claimed: [ClaimedBatch] = []
         for row in rows {

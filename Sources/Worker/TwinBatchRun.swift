@@ -23,19 +23,25 @@ package struct TwinBatchRun: Sendable {
     private var parts: [ClosedRange<Int64>]
     private var refusal: String?
     private var repeats = 0
+    private let whole: ClosedRange<Int64>
+    /// Over the whole batch, after the first.
+    private var passes = 0
     private var succeeded: Int64 = 0
     private var failed: Int64 = 0
     private var ending: TwinPatchExecutor.Ending?
 
-    package init(_ batch: ClaimedBatch) { parts = [batch.firstSeq...batch.lastSeq] }
+    package init(_ batch: ClaimedBatch) {
+        whole = batch.firstSeq...batch.lastSeq
+        parts = [whole]
+    }
 
     /// `mayWork`: whether the lease is still trusted.
     package func next(mayWork: Bool) throws(StoreError) -> Step {
         if let ending { return .end(ending) }
         guard let part = parts.last else {
-            // Items remain that are in none of the parts: the batch's range does not cover them, which is a defect.
+            // Twins that keep changing under the statement, or a defect: items that the batch's range does not cover.
             throw StoreError(
-                code: .fatal, effect: .none, operation: "patch_batch", message: "open items outside the batch's range")
+                code: .fatal, effect: .none, operation: "patch_batch", message: "items stay open whatever is done")
         }
         if let refusal { return .fail(part, reason: refusal) }
         return mayWork ? .patch(part) : .end(.leaseLost)
@@ -52,6 +58,11 @@ package struct TwinBatchRun: Sendable {
             succeeded += done
             failed += refused
             if open == 0 { ending = .closed(succeeded: succeeded, failed: failed) }
+            // A twin that stopped matching while the statement ran leaves its item open.
+            if open > 0, parts.isEmpty, passes < Limits.batchRepeats {
+                parts = [whole]
+                passes += 1
+            }
         }
     }
 

@@ -157,7 +157,9 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
     }
 
     @Test func aSecondTryIsRememberedAsLongAsTheFirst() throws {
-        var ledger = InvocationLedger(firstRID: 1)
+        var limits = InvocationLedger.Limits()
+        limits.windowMilliseconds = 10_000
+        var ledger = InvocationLedger(limits: limits, firstRID: 1)
         let first = try #require(ledger.accept(part(sendBefore: 9000), at: time(0)).calls.first)
         #expect(ledger.undeliverable(first.rid) != nil)
         let second = try #require(ledger.accept(part(number: 2, sendBefore: 1000), at: time(1)).calls.first)
@@ -183,6 +185,17 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
         #expect(ledger.accept(call, at: time(1)).calls.isEmpty)
     }
 
+    /// A clock of Redis that is set, in either direction, makes no call late.
+    @Test func aPartOfAnotherClockIsNotSent() throws {
+        var ledger = InvocationLedger(firstRID: 1)
+        // The sender's clock was set forward, and this gateway has not heard of it.
+        #expect(ledger.accept(part(sendBefore: 60_000), at: time(0)).notices.map(\.item.outcome) == [.tooLate])
+        // The clock is set back while the call waits for its session.
+        let call = try #require(ledger.accept(part(number: 2, sendBefore: 61_000), at: time(60_000)).calls.first)
+        let (isAllowed, notice) = ledger.mayWrite(call.rid, session: 1, at: time(2))
+        #expect(!isAllowed && notice?.item.outcome == .tooLate)
+    }
+
     private static let large = CallOutcome.answered(status: 200, payload: String(repeating: "1", count: 600))
 
     private func call(_ ledger: inout InvocationLedger, seq: Int64) throws {
@@ -206,7 +219,7 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
         #expect(again.calls.isEmpty && again.notices.map(\.item.outcome) == [.forgotten])
         // What was forgotten gives its bytes back too.
         _ = ledger.tick(time(67_000))
-        #expect(!ledger.accept(part(fence: 2, sendBefore: 70_000, seqs: [5]), at: time(67_001)).calls.isEmpty)
+        #expect(!ledger.accept(part(fence: 2, sendBefore: 68_000, seqs: [5]), at: time(67_001)).calls.isEmpty)
     }
 
     @Test func answersOfCallsInFlightThatFindNoRoomAreToldAndNotKept() throws {

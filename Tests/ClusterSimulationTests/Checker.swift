@@ -1,8 +1,11 @@
 // The invariants, held against the model after every commit. The checker keeps books of its own about who holds what, so
 // that it does not believe the rules that it checks.
 
+import Calls
 import ClusterModel
 import JobModel
+import RouteStore
+import Worker
 
 final class Checker {
     private unowned let world: World
@@ -17,6 +20,15 @@ final class Checker {
     /// Writes that were counted, for the report of a run.
     private(set) var commits = 0
     private var endedJobs: Set<Int64> = []
+    /// Calls that reached their devices.
+    private var calls: [Call: Int64] = [:]
+
+    private var (roundSecond, rounds): (Int64, Int) = (0, 0)
+
+    private struct Call: Hashable {
+        let job: Int64
+        let seq: Int64
+    }
 
     init(_ world: World) { self.world = world }
 
@@ -88,11 +100,60 @@ final class Checker {
         }
     }
 
+    // MARK: Calls
+
+    /// A gateway wrote a call to a device's session.
+    func sent(_ invocation: InvocationID, to device: String) {
+        world.note("    call of item \(invocation.job):\(invocation.seq) is written to \(device)")
+        let row = world.postgres.jobs[Int(invocation.job) - 1].row
+        // Not where Redis' clock was set back: a gateway that is stopped for as long wakes up as if no time had passed.
+        if let cancelled = row.cancelledAt, world.postgresClock > cancelled + 2000, !world.hasJumpedBack {
+            fail(
+                "I7",
+                "item \(invocation.job):\(invocation.seq) was called \(world.postgresClock - cancelled) ms after a cancel"
+            )
+        }
+    }
+
+    func received(_ invocation: InvocationID, by device: String) {
+        world.note("    \(device) receives the call of item \(invocation.job):\(invocation.seq)")
+        let key = Call(job: invocation.job, seq: invocation.seq)
+        if calls.updateValue(invocation.attempt, forKey: key) != nil {
+            fail(
+                "I5", "item \(invocation.job):\(invocation.seq) was called twice, now as attempt \(invocation.attempt)")
+        }
+    }
+
+    func looked(at slots: CallSlots, of worker: Process) {
+        if slots.inFlight > world.callLimit + Limits.batchItems {
+            fail("I9", "\(worker.name) has \(slots.inFlight) calls in flight")
+        }
+    }
+
+    func looked(at ledger: InvocationLedger, of gateway: SimulatedGateway) {
+        if ledger.count > gateway.limits.invocations {
+            fail("I9", "\(gateway.name) remembers \(ledger.count) invocations")
+        }
+    }
+
+    /// A leader that looks again and again at what has not changed is a queue without a limit, too.
+    func round(of coordinator: Process) {
+        let second = world.now / 1_000_000
+        if second != roundSecond { (roundSecond, rounds) = (second, 0) }
+        rounds += 1
+        if rounds > 40 { fail("I9", "\(coordinator.name) makes more than 40 rounds a second") }
+    }
+
     // MARK: After a look at Redis
 
     func looked(at redis: RedisModel) {
         for (sleeper, tokens) in redis.content.wakeTokens where tokens > redis.tokenLimit {
             fail("I9", "\(tokens) tokens wait for \(sleeper)")
+        }
+        for (owner, messages) in redis.content.inboxes where messages.count > redis.inboxLimit {
+            // Orders to close come without a limit of their own: one for each session that lost.
+            let counted = messages.count { if case .close = $0 { false } else { true } }
+            if counted > redis.inboxLimit { fail("I9", "\(counted) messages wait for \(owner)") }
         }
     }
 
@@ -107,6 +168,13 @@ final class Checker {
             let devices = job.items.map(\.deviceID)
             if row.isExpanded, devices != row.selected {
                 fail("I10", "job \(row.job) has the devices \(devices), its condition selects \(row.selected)")
+            }
+            for (seq, item) in job.items.enumerated() where row.type == .deviceMethod {
+                let wasCalled = calls[Call(job: row.job, seq: Int64(seq))] != nil
+                let isDenied = item.state == .cancelled || item.error == .jobRunPreconditionFailed
+                if item.state == .succeeded && !wasCalled || isDenied && wasCalled {
+                    fail("I5", "item \(row.job):\(seq) is \(item.state), and was \(wasCalled ? "" : "not ")called")
+                }
             }
             for (seq, item) in job.items.enumerated() where row.type == .updateTwin {
                 let patches = postgres.twins[item.deviceID]?.patches[row.job] ?? 0

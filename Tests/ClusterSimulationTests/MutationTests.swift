@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct MutationTests {
     /// A broken rule that hides from this many worlds is not checked.
-    static let seeds: UInt64 = 1500
+    static let seeds: UInt64 = 5000
 
     @Test("a broken rule is caught", arguments: BrokenRule.allCases)
     func caught(rule: BrokenRule) {

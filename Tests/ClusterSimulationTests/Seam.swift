@@ -105,52 +105,8 @@ extension World {
     func run<T>(_ script: (RedisModel) -> T) -> T {
         redis.clock = redisClock
         let result = script(redis)
-        serveSleepers()
+        serveWaiters()
         checker.looked(at: redis)
         return result
     }
-
-    // MARK: Sleepers
-
-    /// BLPOP on a list of wake-up tokens.
-    func sleep(
-        _ sleeper: LeaseStore.Sleeper, of process: Process, timeout: Int64,
-        _ reply: @escaping (Result<Bool, StoreError>) -> Void
-    ) {
-        let life = process.life
-        call(redisServer, "blpop", from: process, { .success(self.run { $0.takeToken(sleeper) }) }) { result in
-            guard case .success(false) = result else { return reply(result) }
-            self.sleeperNumber += 1
-            let number = self.sleeperNumber
-            self.sleepers.append(Sleep(number: number, sleeper: sleeper, process: process, life: life, reply: reply))
-            process.after(timeout) {
-                guard let index = self.sleepers.firstIndex(where: { $0.number == number }) else { return }
-                self.sleepers.remove(at: index)
-                reply(.success(false))
-            }
-            self.serveSleepers()
-        }
-    }
-
-    /// Hands out tokens that are there.
-    private func serveSleepers() {
-        while let index = sleepers.firstIndex(where: { redis.content.wakeTokens[$0.sleeper, default: 0] > 0 }) {
-            let sleep = sleepers.remove(at: index)
-            // The connection of a process that died is closed.
-            guard sleep.process.isAlive, sleep.process.life == sleep.life else { continue }
-            _ = redis.takeToken(sleep.sleeper)
-            events.push(at: now + random.time(100...2000), for: sleep.process, life: sleep.life) {
-                sleep.reply(.success(true))
-            }
-        }
-    }
-}
-
-/// A process that waits for a token.
-struct Sleep {
-    let number: Int
-    let sleeper: LeaseStore.Sleeper
-    let process: Process
-    let life: Int
-    let reply: (Result<Bool, StoreError>) -> Void
 }

@@ -11,6 +11,7 @@ import ServiceKit
 final class SimulatedCoordinator: Process {
     private var hold = LeadershipHold()
     private var judge = SweepJudge()
+    private var gatewayJudge = GatewayJudge()
     private var candidate = ""
     private var busy: Set<Int64> = []
     private var offered: Set<BatchID> = []
@@ -18,10 +19,12 @@ final class SimulatedCoordinator: Process {
     var leadership: Leadership? { hold.leadership(now: now) }
 
     override func begin() {
-        (hold, judge, busy) = (LeadershipHold(), SweepJudge(), [])
+        (hold, judge, gatewayJudge, busy) = (LeadershipHold(), SweepJudge(), GatewayJudge(), [])
         candidate = "\(name)#\(life)"
         elect()
         after(Limits.sweepInterval) { self.sweep() }
+        after(Limits.sweepInterval) { self.sweepGateways() }
+        after(Limits.deviceSweepInterval) { self.sweepDevices() }
         round()
     }
 
@@ -47,7 +50,9 @@ final class SimulatedCoordinator: Process {
     private func sweep() {
         let next = { self.after(Limits.sweepInterval) { self.sweep() } }
         guard leadership != nil else { return next() }
-        redis("identify", { $0.identify(candidate: self.candidate) }) { result in
+        // A new name each time: content that is lost twice must not get the same one again.
+        let name = "\(candidate)-\(world.random.next())"
+        redis("identify", { $0.identify(candidate: name) }) { result in
             guard case .success(let incarnation) = result else { return next() }
             let verdict = self.judge.judge(incarnation, now: self.now)
             let reclaim = {
@@ -84,12 +89,50 @@ final class SimulatedCoordinator: Process {
         }
     }
 
+    // MARK: Devices
+
+    private func sweepDevices() {
+        let next = { self.after(self.jittered(Limits.deviceSweepInterval, spread: 0.1)) { self.sweepDevices() } }
+        guard leadership != nil else { return next() }
+        read("list_waiting", { $0.listWaiting() }) { result in
+            guard case .success(let devices) = result, !devices.isEmpty else { return next() }
+            self.unpark(devices, next)
+        }
+    }
+
+    private func sweepGateways() {
+        let next = { self.after(Limits.sweepInterval) { self.sweepGateways() } }
+        guard leadership != nil else {
+            gatewayJudge = GatewayJudge()
+            return next()
+        }
+        read("list_gateways", { $0.listGatewayBeats() }) { result in
+            guard case .success(let beats) = result else { return next() }
+            let silent = self.gatewayJudge.silent(beats, now: self.now)
+            guard !silent.isEmpty else { return next() }
+            self.write("remove_silent_gateways", { .success($0.removeSilentGateways(silent)) }) { _ in next() }
+        }
+    }
+
+    private func unpark(_ devices: [String], _ next: @escaping () -> Void) {
+        redis("find_routes", { $0.findRoutes(devices) }) { result in
+            guard case .success(let found) = result else { return next() }
+            let connected = zip(devices, found.routes).filter { $0.1 != nil }.map(\.0)
+            guard !connected.isEmpty else { return next() }
+            self.write("unpark_devices", { .success($0.unparkDevices(connected, batchSize: Limits.batchItems)) }) {
+                guard case .success(let batches) = $0, !batches.isEmpty else { return next() }
+                self.redis("offer_batches", { $0.offerBatches(batches) }) { _ in next() }
+            }
+        }
+    }
+
     // MARK: Rounds
 
     private func round() {
         guard let leadership else { return wait() }
+        world.checker.round(of: self)
         let failed = { self.after(self.jittered(Limits.sweepInterval)) { self.round() } }
-        write("start_jobs", { .success($0.startJobs(limit: Limits.runningJobs)) }) { result in
+        write("start_jobs", { .success($0.startJobs(limit: self.world.runningJobs)) }) { result in
             guard case .success = result else { return failed() }
             self.write("queue_jobs", { .success($0.queueJobs()) }) { result in
                 guard case .success = result else { return failed() }
@@ -120,8 +163,9 @@ final class SimulatedCoordinator: Process {
             guard case .success(let jobs) = result else { return failed() }
             guard !jobs.isEmpty else { return self.wait() }
             // One statement a job; together here, because nothing happens between them.
-            self.write("finish_job", { postgres in .success(jobs.forEach { postgres.finishJob($0) }) }) { result in
-                if case .success = result { self.wait() } else { failed() }
+            self.write("finish_job", { postgres in .success(jobs.count { postgres.finishJob($0) != nil }) }) { result in
+                guard case .success(let finished) = result else { return failed() }
+                if finished > 0 { self.round() } else { self.wait() }
             }
         }
     }
@@ -140,9 +184,10 @@ final class SimulatedCoordinator: Process {
     }
 
     /// The end of a long work calls for the next round.
-    private func ended(_ job: Int64, failed: Bool = false) {
+    private func ended(_ job: Int64, failed: Bool = false, isChanged: Bool = true) {
         if failed { return after(jittered(Limits.sweepInterval)) { self.busy.remove(job) } }
         busy.remove(job)
+        guard isChanged || world.isBroken(.endWithoutPause) else { return }
         redis("wake", { $0.wake(.coordinators) }) { _ in }
     }
 
@@ -151,15 +196,31 @@ final class SimulatedCoordinator: Process {
     private func end(_ job: Int64, _ isCancelled: Bool, _ leadership: Leadership) {
         redis("forget_job", { $0.forgetJob(job) }) { result in
             guard case .success = result else { return self.ended(job, failed: true) }
-            self.endBatches(job, isCancelled, leadership)
+            self.endBatches(job, isCancelled, leadership, 0)
         }
     }
 
-    private func endBatches(_ job: Int64, _ isCancelled: Bool, _ leadership: Leadership) {
+    private func endBatches(_ job: Int64, _ isCancelled: Bool, _ leadership: Leadership, _ done: Int64) {
         guard self.leadership == leadership else { return ended(job) }
         write("end_batches", { .success($0.endBatches(job: job, limit: 2, isCancelled: isCancelled)) }) { result in
             guard case .success(let chunk) = result else { return self.ended(job, failed: true) }
-            if chunk.batches > 0 { self.endBatches(job, isCancelled, leadership) } else { self.ended(job) }
+            if chunk.batches > 0 {
+                self.endBatches(job, isCancelled, leadership, done + chunk.batches)
+            } else {
+                self.endWaiting(job, isCancelled, leadership, done)
+            }
+        }
+    }
+
+    private func endWaiting(_ job: Int64, _ isCancelled: Bool, _ leadership: Leadership, _ done: Int64) {
+        guard self.leadership == leadership else { return ended(job) }
+        write("end_waiting", { .success($0.endWaiting(job: job, limit: 3, isCancelled: isCancelled)) }) { result in
+            guard case .success(let count) = result else { return self.ended(job, failed: true) }
+            if count > 0 {
+                self.endWaiting(job, isCancelled, leadership, done + count)
+            } else {
+                self.ended(job, isChanged: done > 0)
+            }
         }
     }
 

@@ -10,15 +10,25 @@ import Worker
 
 final class SimulatedWorker: Process {
     private(set) var id = WorkerID("")
-    private(set) var table = LeaseTable()
+    var table = LeaseTable()
     private var lanes: [Int64: Int] = [:]
     private var hasClosed = false
-    private var shard: Int64 = 0
+    private(set) var shard: Int64 = 0
+    /// Method batches, which run beside the lanes.
+    var works: [Claim: MethodWork] = [:]
+    var slots = CallSlots()
+
+    struct Claim: Hashable {
+        let batch: BatchID
+        let fence: Int64
+    }
 
     override func begin() {
         id = WorkerID("\(name)#\(life)")
         shard = id.counterShard
         (table, lanes, hasClosed) = (LeaseTable(), [:], false)
+        (works, slots) = ([:], CallSlots(limit: world.callLimit))
+        receiveAnswers()
         after(Limits.leaseRenewalInterval) { self.renew() }
         for _ in 0..<Limits.concurrentBatches { lane() }
     }
@@ -57,10 +67,10 @@ final class SimulatedWorker: Process {
 
     private func lane() {
         let passing = lanes.filter { $0.value * 2 >= Limits.concurrentBatches }.map(\.key)
-        let (sent, clock) = (now, wallClock)
+        let (sent, clock, exhausted) = (now, wallClock, slots.exhausted)
         redis(
             "take_batches",
-            { $0.takeBatches(worker: self.id, count: 1, passing: passing, excluding: [], workersClock: clock) }
+            { $0.takeBatches(worker: self.id, count: 1, passing: passing, excluding: exhausted, workersClock: clock) }
         ) { result in
             switch result {
             case .failure:
@@ -83,9 +93,12 @@ final class SimulatedWorker: Process {
         after(jittered(.seconds(1))) { self.lane() }
     }
 
+    /// Calls in flight that end make room for a job that had to wait.
+    private var idleTime: Int64 { jittered(slots.exhausted.isEmpty ? Limits.idlePoll : world.exhaustedPoll) }
+
     private func idle() {
         let rest = {
-            self.world.sleep(.workers, of: self, timeout: self.jittered(Limits.idlePoll)) { result in
+            self.world.sleep(.workers, of: self, timeout: self.idleTime) { result in
                 if case .failure = result { return self.after(self.jittered(.seconds(1))) { self.lane() } }
                 self.lane()
             }
@@ -96,6 +109,7 @@ final class SimulatedWorker: Process {
     }
 
     private func claim(_ id: BatchID) {
+        let sent = now
         write("claim_batches", { .success($0.claimBatches([id], worker: self.id)) }) { result in
             switch result {
             case .failure:
@@ -103,13 +117,19 @@ final class SimulatedWorker: Process {
             case .success(let claimed):
                 guard let batch = claimed.first else { return self.letGo(id) { self.done(id, failed: $0) } }
                 self.table.claimed(id, fence: batch.fence)
-                self.patch(batch, TwinBatchRun(batch))
+                // What a job does is read once and remembered.
+                if self.world.postgres.jobs[Int(id.job) - 1].row.type == .deviceMethod {
+                    self.begin(batch, claimSent: sent)
+                    self.done(id)
+                } else {
+                    self.patch(batch, TwinBatchRun(batch))
+                }
             }
         }
     }
 
     /// `then` hears whether it failed.
-    private func letGo(_ batch: BatchID, _ then: @escaping (Bool) -> Void) {
+    func letGo(_ batch: BatchID, _ then: @escaping (Bool) -> Void) {
         table.remove(batch)
         redis("release_leases", { $0.releaseLeases(worker: self.id, batches: [batch]) }) { result in
             if case .failure = result { then(true) } else { then(false) }
@@ -117,7 +137,7 @@ final class SimulatedWorker: Process {
     }
 
     /// After a failure: makes the batch ready for others at once. If that fails too, the sweep does it later.
-    private func giveBack(_ batch: ClaimedBatch, _ then: @escaping () -> Void) {
+    func giveBack(_ batch: ClaimedBatch, _ then: @escaping () -> Void) {
         write("return_batches", { .success($0.returnBatches([(batch.id, batch.fence)])) }) { result in
             guard case .success(let returned) = result else { return then() }
             self.redis("release_leases", { $0.releaseLeases(worker: self.id, batches: [batch.id]) }) { result in

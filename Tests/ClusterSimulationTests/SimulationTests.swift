@@ -57,7 +57,9 @@ import Testing
 
     private func replay(_ seed: UInt64) {
         let report = World(seed: seed, isTraced: true).run()
-        print(report.trace.suffix(400).joined(separator: "\n"))
+        print(
+            report.trace.suffix(Self.environment("MUSTER_SIMULATION_TRACE").map { Int($0) } ?? 400).joined(
+                separator: "\n"))
         print("To run it again: MUSTER_SIMULATION_SEED=\(seed) swift test --filter ClusterSimulationTests")
         #expect(report.violation == nil, "seed \(seed)")
     }

@@ -8,18 +8,29 @@ import ServiceKit
 extension World {
     /// Twins, jobs and faults.
     func prepare() {
-        let devices = (0..<(6 + random.below(7))).map { "d\($0 < 10 ? "0" : "")\($0)" }
-        for device in devices where !random.chance(0.05) {
+        let ids = (0..<(6 + random.below(7))).map { "d\($0 < 10 ? "0" : "")\($0)" }
+        for device in ids where !random.chance(0.05) {
             postgres.twins[device] = PostgresModel.TwinRow(isRefused: random.chance(0.1))
         }
+        let hasAbsent = random.chance(0.3)
+        devices = ids.map {
+            SimulatedDevice(
+                self, id: $0, isAbsent: hasAbsent && random.chance(0.3), isSilent: random.chance(0.1))
+        }
+        for device in devices where random.chance(0.8) {
+            events.push(at: random.time(0 ... .seconds(3)), for: nil, life: 0) { device.connect() }
+        }
         for _ in 0..<2 {
-            let selected = devices.filter { _ in random.chance(0.9) }
+            let selected = ids.filter { _ in random.chance(0.9) }
             workPrepared += 1
-            let seconds: Int64 = random.chance(0.2) ? random.time(3...20) : 3600
+            let type: JobType = random.chance(0.5) ? .updateTwin : .deviceMethod
+            // Some devices never come; then a method job needs a deadline.
+            let isShort = hasAbsent && type == .deviceMethod || random.chance(0.2)
+            let seconds: Int64 = isShort ? random.time(3...25) : 3600
             let startsLater = random.chance(0.2)
             events.push(at: random.time(0 ... .seconds(4)), for: nil, life: 0) { [unowned self] in
                 workPrepared -= 1
-                create(selected, seconds, startsLater: startsLater)
+                create(type, selected, seconds, startsLater: startsLater)
             }
         }
         var at = random.time(.milliseconds(500) ... .seconds(3))
@@ -29,13 +40,13 @@ extension World {
         }
     }
 
-    private func create(_ selected: [String], _ seconds: Int64, startsLater: Bool) {
+    private func create(_ type: JobType, _ selected: [String], _ seconds: Int64, startsLater: Bool) {
         let job = commit {
             $0.insertJob(
-                type: .updateTwin, selected: selected, startAt: startsLater ? postgresClock + 2000 : nil,
+                type: type, selected: selected, startAt: startsLater ? postgresClock + 2000 : nil,
                 seconds: seconds)
         }
-        note("job \(job) is created with \(selected.count) devices, \(seconds) s")
+        note("\(type) job \(job) is created with \(selected.count) devices, \(seconds) s")
         run { $0.wake(.coordinators) }
         if random.chance(0.3) {
             events.push(at: now + random.time(0 ... .seconds(6)), for: nil, life: 0) { [unowned self] in
@@ -50,7 +61,11 @@ extension World {
 
     private func trouble() {
         guard isFaulty else { return }
-        switch random.below(12) {
+        switch random.below(20) {
+        case 12, 13: kill(random.pick(gateways))
+        case 14: stop(random.pick(gateways))
+        case 15, 16, 17, 18: random.pick(devices).leave(isNoticed: random.chance(0.5))
+        case 19: random.pick(devices).connect()
         case 0, 1, 2: kill(random.pick(workers))
         case 3, 4: stop(random.pick(workers))
         case 5: kill(random.pick(coordinators))
@@ -71,7 +86,7 @@ extension World {
     func kill(_ process: Process) {
         guard process.isAlive else { return }
         process.crash()
-        events.push(at: now + random.time(.milliseconds(100) ... .seconds(8)), for: nil, life: 0) { process.start() }
+        restart(process)
     }
 
     /// Longer than a lease, more often than not.
@@ -106,5 +121,6 @@ extension World {
         let jump = random.time(-60_000...60_000)
         note("Redis' clock jumps by \(jump) ms")
         redisJump += jump
+        if jump < 0 { hasJumpedBack = true }
     }
 }

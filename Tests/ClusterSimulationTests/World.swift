@@ -29,13 +29,22 @@ final class World {
     var dump: RedisModel.Content?
     /// When the last request is done whose sender has given up.
     var lastLate: Int64 = 0
-    var sleepers: [Sleep] = []
-    var sleeperNumber = 0
+    var waiters: [Waiter] = []
+    var waiterNumber = 0
 
     private(set) var checker: Checker!
     private(set) var workers: [SimulatedWorker] = []
     private(set) var coordinators: [SimulatedCoordinator] = []
-    var processes: [Process] { workers + coordinators }
+    private(set) var gateways: [SimulatedGateway] = []
+    var devices: [SimulatedDevice] = []
+    var processes: [Process] { workers + coordinators + gateways }
+    /// Jobs that run at the same time.
+    let runningJobs: Int
+    /// Calls that a worker may have in flight.
+    let callLimit: Int
+    var exhaustedPoll: Duration { .milliseconds(500) }
+    /// Redis' clock was set back: what it leased before is cut only when somebody looks.
+    var hasJumpedBack = false
 
     private(set) var isFaulty = true
     let faultRate: Double
@@ -52,6 +61,8 @@ final class World {
         trace = isTraced ? [] : nil
         faultRate = random.pick([0.005, 0.02, 0.05])
         stumbleRate = random.pick([0, 0.002, 0.01])
+        runningJobs = random.pick([1, 10])
+        callLimit = random.pick([1000, 1010, 20_000])
         chunkSize = 3 + random.below(6)
         batchSize = Int64(2 + random.below(3))
         faultsEnd = random.time(.seconds(5) ... .seconds(15))
@@ -70,7 +81,11 @@ final class World {
             coordinators.append(
                 SimulatedCoordinator(self, name: "coordinator\(number)", clockOffset: offsets.removeLast()))
         }
+        for number in 0..<2 {
+            gateways.append(SimulatedGateway(self, name: "gateway\(number)", clockOffset: offsets.removeLast()))
+        }
         redis.tokenLimit = 3
+        redis.inboxLimit = random.pick([3, 6, 1000])
         prepare()
     }
 
@@ -120,7 +135,7 @@ final class World {
         }
         hasher.combine(eventCount)
         events.removeAll()
-        sleepers = []
+        waiters = []
         return Report(
             violation: checker.violation, events: eventCount, time: now, trace: trace ?? [],
             digest: hasher.finalize())
@@ -153,7 +168,8 @@ final class World {
         checker.fail(
             "I6",
             "the cluster is calm for \(Self.calm / 1_000_000) s, and jobs have not ended: "
-                + stuck.map { "\($0.row), \($0.batches.filter { $0.state != .closed })" }.joined(separator: "; "))
+                + stuck.map { "\($0.row), \($0.batches.filter { $0.state != .closed })" }.joined(separator: "; ")
+                + ", waiting: \(postgres.waiting), routes: \(redis.content.routes)")
     }
 
     private func becomeCalm() {
@@ -166,8 +182,16 @@ final class World {
             process.wakeUp()
             process.start()
         }
+        for device in devices { device.connect() }
         for (batch, worker) in checker.holders.sorted(by: { $0.key.description < $1.key.description })
         where isDead(worker) { expectTakeover(of: batch, from: worker) }
+    }
+
+    /// A supervisor starts it again.
+    func restart(_ process: Process) {
+        let delay =
+            isFaulty ? random.time(.milliseconds(100) ... .seconds(8)) : random.time(.milliseconds(100) ... .seconds(1))
+        events.push(at: now + delay, for: nil, life: 0) { process.start() }
     }
 
     private func isDead(_ worker: String) -> Bool { !workers.contains { $0.isAlive && $0.id.text == worker } }
@@ -176,7 +200,8 @@ final class World {
     private func expectTakeover(of batch: BatchID, from worker: String) {
         // The leader may have died, too: its lease and the sweep's grace come on top. And a dead candidate's request that
         // comes late keeps others from leading once more.
-        let bound = Self.takeover + Limits.sweepGrace.nanoseconds / 1000 + .seconds(2)
+        let cut = hasJumpedBack ? Limits.leaseDuration.nanoseconds / 1000 : 0
+        let bound = Self.takeover + Limits.sweepGrace.nanoseconds / 1000 + .seconds(2) + cut
         events.push(at: max(now, lastLate) + bound, for: nil, life: 0) { [unowned self] in
             guard let index = postgres.jobs.firstIndex(where: { $0.row.job == batch.job }),
                 let row = postgres.jobs[index].batches.first(where: { $0.batch == batch.batch })

@@ -1,6 +1,7 @@
 // Goal: only the current fence writes (I3), work of a dead worker runs elsewhere, and losing Redis costs only time (I6).
 // Method: real stores; a "dead" worker is one that claims and falls silent, a lost Redis is FLUSHDB.
 
+import Coordinator
 import JSON
 import JobModel
 import JobStore
@@ -96,6 +97,22 @@ import TwinModel
             #expect(try await world.leases.renew(worker: WorkerID("x"), batches: [taken[0]]).lost == [taken[0]])
             try await world.leases.release(worker: worker, batches: [taken[0]])
             #expect(try await world.leases.unleased(taken) == [taken[0]])
+        }
+    }
+
+    /// Content that is lost twice gets two names, or nobody would learn of the second loss.
+    @Test func everyLossOfRedisHasAName() async throws {
+        try await JobWorld.run { world in
+            var sweeper = Sweeper(
+                store: world.store, leases: world.leases, clock: world.clock, random: SystemRandom(),
+                log: .silent, metrics: Metrics())
+            var names: Set<String> = []
+            for _ in 0..<3 {
+                try await sweeper.sweep()
+                names.insert(try await world.leases.identify(candidate: "test").name)
+                try await world.flushRedis()
+            }
+            #expect(names.count == 3 && !names.contains("test"))
         }
     }
 

@@ -190,8 +190,9 @@ import Testing
                         """) == 1
                 }
                 let (_, redisTime) = try await world.routes.find([Self.device])
+                let sendBefore = redisTime + Limits.sendWindow.milliseconds
                 let part = CallPart(
-                    job: job, batch: 0, fence: 1, number: 1, sendBefore: redisTime + 5000,
+                    job: job, batch: 0, fence: 1, number: 1, sendBefore: sendBefore,
                     responseMilliseconds: 60_000, replyTo: "other", method: "m", payload: "null",
                     items: [.init(seq: 0, attempt: 0, deviceID: Self.device)])
                 #expect(try await world.routes.send(.calls(part), to: old.id))
@@ -199,7 +200,7 @@ import Testing
                 try await transaction.runScript(
                     """
                     INSERT INTO dispatches (job, batch, fence, gateway, incarnation, seqs, send_before, response_ms)
-                    VALUES (\(job), 0, 1, '\(old.id.name)', '\(old.id.incarnation)', '{0}', \(redisTime + 5000), 60000)
+                    VALUES (\(job), 0, 1, '\(old.id.name)', '\(old.id.incarnation)', '{0}', \(sendBefore), 60000)
                     """)
                 try await new.connect([Self.device], session: 2)
             }
