@@ -167,7 +167,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "TestKit", "Bench", "DevCluster", "Migrations", "Notices", "API", "Calls", "Coordinator", "Worker",
+                "ClusterModel", "TestKit", "Bench", "DevCluster", "Migrations", "Notices", "API", "Calls",
+                "Coordinator", "Worker",
                 "JobStore",
                 "LeaseStore", "RouteStore",
                 "TwinStore",
