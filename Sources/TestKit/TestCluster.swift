@@ -66,7 +66,14 @@ package enum TestCluster {
             // CREATE DATABASE itself waits some seconds for the ended connections to be gone.
             try await administer(
                 addresses,
-                "DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(source)'; END $$"
+                // Who waits for a lock first: its holder's end would let it commit.
+                """
+                DO $$ BEGIN
+                    PERFORM pg_terminate_backend(pid)
+                    FROM (SELECT pid FROM pg_stat_activity WHERE datname = '\(source)'
+                          ORDER BY wait_event_type IS DISTINCT FROM 'Lock' OFFSET 0) AS ends;
+                END $$
+                """
             )
             try await administer(addresses, "CREATE DATABASE \(name) TEMPLATE \(source)")
         } catch {
