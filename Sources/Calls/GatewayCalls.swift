@@ -25,6 +25,8 @@ package final class GatewayCalls: CallDesk {
         var isFlushing = false
         /// Flushes that send at the moment.
         var flushes = 0
+        /// Calls that were not written because their time had passed, and that no log line has told yet.
+        var refusedLate = 0
     }
 
     private let gateway: GatewayID
@@ -72,7 +74,13 @@ package final class GatewayCalls: CallDesk {
         }
         if acceptance.isRefused {
             count("parts_refused", 1)
-            log.info("part_refused", [("job", .integer(part.job)), ("fence", .integer(part.fence))])
+            count("calls_refused", part.items.count)
+            log.info(
+                "part_refused",
+                [
+                    ("job", .integer(part.job)), ("fence", .integer(part.fence)),
+                    ("calls", .integer(Int64(part.items.count))),
+                ])
         }
         let payload = Array(part.payload.utf8)
         tell(acceptance.notices)
@@ -96,10 +104,7 @@ package final class GatewayCalls: CallDesk {
 
     package func mayWrite(_ rid: UInt64, session: Int64) -> Bool {
         guard let (isAllowed, notice) = withLedger({ $0.mayWrite(rid, session: session, at: $1) }) else { return false }
-        if let notice {
-            count("calls_refused_late", 1)
-            tell([notice])
-        }
+        if let notice { tell([notice]) }
         if isAllowed { count("calls_sent", 1) }
         return isAllowed
     }
@@ -142,6 +147,7 @@ package final class GatewayCalls: CallDesk {
                 break
             }
             tell(withLedger { $0.tick($1) } ?? [])
+            logRefusedLate()
             let (known, inFlight) = state.withLock { ($0.ledger.count, $0.ledger.inFlight) }
             metrics.gauge("muster_gateway_invocations", "Invocations that the gateway remembers", Double(known))
             metrics.gauge("muster_gateway_calls_in_flight", "Calls handed over and without outcome", Double(inFlight))
@@ -172,11 +178,23 @@ package final class GatewayCalls: CallDesk {
         }
     }
 
+    /// One line for many: a gateway that slept refuses all that it held.
+    private func logRefusedLate() {
+        let refused = state.withLock { state in
+            defer { state.refusedLate = 0 }
+            return state.refusedLate
+        }
+        if refused > 0 { log.warning("calls_refused_late", [("calls", .integer(Int64(refused)))]) }
+    }
+
     // MARK: Outbox
 
     private func tell(_ notices: [InvocationLedger.Notice]) {
         guard !notices.isEmpty else { return }
+        let late = notices.count { $0.item.outcome == .tooLate }
+        if late > 0 { count("calls_refused_late", late) }
         let mustFlush = state.withLock { state in
+            state.refusedLate += late
             for notice in notices { state.outbox[notice.replyTo, default: []].append(notice) }
             defer { state.isFlushing = true }
             return !state.isFlushing

@@ -85,6 +85,7 @@ package final class Elector: Sendable {
             if acquired != former {
                 if let acquired {
                     log.info("leadership_taken", [("term", .integer(acquired.term))])
+                    metrics.count("muster_leaderships_taken_total", "Times that this process began to lead")
                 } else {
                     log.warning("leadership_lost", [("holder", .string(holder))])
                 }

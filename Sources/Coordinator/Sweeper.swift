@@ -15,6 +15,8 @@ package struct Sweeper: Sendable {
     private let metrics: Metrics
     private let random: any RandomSource
     private var judge = SweepJudge()
+    /// Of the last pass.
+    private var incarnation: RedisIncarnation?
 
     package init(
         store: JobStore, leases: LeaseStore, clock: any ServiceClock, random: any RandomSource, log: Log,
@@ -32,16 +34,18 @@ package struct Sweeper: Sendable {
     @discardableResult
     package mutating func sweep() async throws(StoreError) -> Int {
         // A new name each time: content that is lost twice must not get the same one again.
-        let incarnation = try await leases.identify(candidate: String(random.next(), radix: 36))
-        let verdict = judge.judge(incarnation, now: clock.now)
+        let seen = try await leases.identify(candidate: String(random.next(), radix: 36))
+        let verdict = judge.judge(seen, now: clock.now)
         if verdict.shouldReoffer {
-            try await reoffer()
+            let offered = try await reoffer()
+            if let incarnation, incarnation != seen { reportRefilled(offered) }
+            incarnation = seen
             try await leases.prune()
         }
         return verdict.mayReclaim ? try await reclaim() : 0
     }
 
-    private func reoffer() async throws(StoreError) {
+    private func reoffer() async throws(StoreError) -> Int {
         var last: BatchID?
         var offered = 0
         repeat {
@@ -53,6 +57,13 @@ package struct Sweeper: Sendable {
             metrics.count("muster_batches_reoffered_total", "Ready batches that Redis did not know", by: offered)
             log.info("batches_reoffered", [("batches", .integer(Int64(offered)))])
         }
+        return offered
+    }
+
+    /// Redis lost its content or came back old, and has all ready batches again.
+    private func reportRefilled(_ batches: Int) {
+        metrics.count("muster_redis_refills_total", "Times that Redis lost its content and was filled again")
+        log.warning("redis_refilled", [("batches", .integer(Int64(batches)))])
     }
 
     private func reclaim() async throws(StoreError) -> Int {

@@ -1,6 +1,7 @@
 // The world of one test: a database of its own (a copy of a migrated one), a Redis database of its own, clients for both.
 
-import DevCluster
+package import DevCluster
+private import Migrations
 package import Postgres
 package import Redis
 package import ServiceKit
@@ -71,5 +72,33 @@ package func withWorld<Value: Sendable>(
     await world.pool.close()
     await world.redis.close()
     try await TestCluster.dropDatabase(database.name)
+    return try result.get()
+}
+
+/// The same on stores of the test's own, which it may stop and halt: for what would hurt other tests.
+package func withOwnStores<Value: Sendable>(
+    _ body: (TestWorld, DevCluster) async throws -> Value
+) async throws -> Value {
+    let cluster = TestCluster.own()
+    let addresses = try await cluster.start()
+    let (clock, random, metrics, log) = (SystemClock(), SystemRandom(), Metrics(), TestLog())
+    let world = TestWorld(
+        pool: PostgresPool(
+            PostgresConfiguration(connectionString: addresses.postgres, maximumConnections: 8), clock: clock,
+            random: random, log: log.log, metrics: metrics),
+        redis: try RedisClient(
+            RedisConfiguration(url: addresses.redis), clock: clock, random: random, log: log.log, metrics: metrics),
+        postgresConnectionString: addresses.postgres, database: "muster", redisURL: addresses.redis, clock: clock,
+        random: random, metrics: metrics, log: log)
+    let result: Result<Value, any Error>
+    do {
+        try await Migrator(world.pool).apply()
+        result = .success(try await body(world, cluster))
+    } catch {
+        result = .failure(error)
+    }
+    await world.pool.close()
+    await world.redis.close()
+    await cluster.stop()
     return try result.get()
 }

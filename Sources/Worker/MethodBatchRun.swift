@@ -15,7 +15,10 @@ package struct MethodBatchRun: Sendable {
         case closed
         /// Nothing is in flight that this holder could still hear of; the rest is to be given back.
         case unfinished
+        /// The fence refused a write.
         case leaseLost
+        /// The lease is no longer trusted: nothing more was tried.
+        case abandoned
     }
 
     /// Asked before each turn.
@@ -136,7 +139,7 @@ package struct MethodBatchRun: Sendable {
     private mutating func beginTurn(_ permission: Permission, _ now: Instant) {
         switch permission {
         case .leaseLost:
-            phase = .ended(.leaseLost)
+            phase = .ended(.abandoned)
             return
         case .stop:
             return leave()

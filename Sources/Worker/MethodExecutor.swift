@@ -57,12 +57,13 @@ struct MethodExecutor: Sendable {
                 run.found(routes, redisMilliseconds: time, now: clock.now)
             case .dispatch(let parts, let sendBefore, let response):
                 let living = try await store.dispatch(parts, of: batch, sendBefore: sendBefore, response: response)
+                if living == nil { reportRefused(parts.count, of: batch, by: "dispatch") }
                 run.dispatched(to: living, now: clock.now)
             case .push(let part, let gateway):
                 // An error here leaves open whether the part was handed over: the batch is given back, and whoever holds
                 // it next asks the gateway.
                 let push = try await routes.push(part, to: gateway, batch: batch.id, worker: worker)
-                count(push)
+                count(push, of: batch)
                 run.pushed(push, now: clock.now)
             case .park(let seqs):
                 let open = try await store.park(seqs, of: batch)
@@ -133,14 +134,30 @@ struct MethodExecutor: Sendable {
 
     // MARK: Reports
 
-    private func count(_ push: RouteStore.Push) {
+    private func count(_ push: RouteStore.Push, of batch: ClaimedBatch) {
         switch push {
-        case .pushed, .leaseLost:
+        case .pushed:
             return
+        case .leaseLost:
+            reportRefused(1, of: batch, by: "push")
         case .late, .gone, .full:
             metrics.count(
                 "muster_parts_postponed_total", "Parts that came too late, or met a full inbox or no gateway")
         }
+    }
+
+    /// A worker that slept, or whose job was stopped meanwhile, sends nothing.
+    private func reportRefused(_ parts: Int, of batch: ClaimedBatch, by step: String) {
+        metrics.count(
+            "muster_sends_refused_total",
+            "Parts that were not handed over: the lease was lost, the job was stopped or its time nearly over",
+            by: parts, labels: [("by", step)])
+        log.info(
+            "send_refused",
+            [
+                ("batch", .string(batch.id.description)), ("fence", .integer(batch.fence.value)),
+                ("parts", .integer(Int64(parts))), ("by", .string(step)),
+            ])
     }
 
     private func report(gone gateways: Set<String>) {

@@ -4,7 +4,8 @@
 //     patch ──recorded──▶ next part … ──nothing open──▶ end(closed)
 //       ├──data error──▶ two halves, or fail(item)
 //       ├──passing error──▶ the same again, after a wait
-//       └──lease lost──▶ end(leaseLost)
+//       ├──refused by the fence──▶ end(leaseLost)
+//       └──lease no longer trusted──▶ end(abandoned)
 
 package import JobModel
 package import JobStore
@@ -35,7 +36,7 @@ package struct TwinBatchRun: Sendable {
         parts = [whole]
     }
 
-    /// `mayWork`: whether the lease is still trusted.
+    /// `mayWork`: whether the lease is still trusted, and there is time.
     package func next(mayWork: Bool) throws(StoreError) -> Step {
         if let ending { return .end(ending) }
         guard let part = parts.last else {
@@ -44,7 +45,7 @@ package struct TwinBatchRun: Sendable {
                 code: .fatal, effect: .none, operation: "patch_batch", message: "items stay open whatever is done")
         }
         if let refusal { return .fail(part, reason: refusal) }
-        return mayWork ? .patch(part) : .end(.leaseLost)
+        return mayWork ? .patch(part) : .end(.abandoned)
     }
 
     /// What the statement of the last step told.

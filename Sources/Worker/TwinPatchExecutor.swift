@@ -26,8 +26,10 @@ package struct TwinPatchExecutor: Sendable {
 
     package enum Ending: Sendable, Hashable {
         case closed(succeeded: Int64, failed: Int64)
-        /// Another claim has the batch, or its job ended: nothing more may be written.
+        /// The fence refused a write: another claim has the batch, or its job ended.
         case leaseLost
+        /// The lease is no longer trusted, or a drain has no time left: nothing more was tried.
+        case abandoned
     }
 
     /// `mayWork` tells whether the lease is still trusted; it is asked before each statement. `changed` hears of devices

@@ -41,6 +41,8 @@ extension Worker {
             case .leaseLost:
                 refused(batch)
                 try await letGo(batch.id)
+            case .abandoned:
+                await abandon(batch)
             }
             metrics.observe(
                 "muster_batch_seconds", "Time from claim to recorded result of a batch", clock.now - started)

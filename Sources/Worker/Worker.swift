@@ -23,7 +23,7 @@ package final class Worker: Sendable {
 
         /// Direct-method calls in flight.
         package var concurrentCalls: Int
-        /// How long a drain waits for calls in flight before it hands them to the next holder.
+        /// How long a drain waits for calls in flight, and repeats a batch, before it hands them to the next holder.
         package var drainDuration: Duration
 
         package init(
@@ -108,7 +108,11 @@ package final class Worker: Sendable {
             }
         } onCancel: {
             let now = clock.now
-            state.withLock { $0.drainingSince = $0.drainingSince ?? now }
+            let held = state.withLock { state in
+                state.drainingSince = state.drainingSince ?? now
+                return state.lanes.values.reduce(state.methodBatches.count, +)
+            }
+            log.info("worker_drains", [("batches", .integer(Int64(held)))])
         }
         await finishMethodBatches()
         await notices.drain()
@@ -185,7 +189,7 @@ package final class Worker: Sendable {
     }
 
     private func execute(_ batch: ClaimedBatch, _ patch: JobStore.BatchPatch) async throws {
-        let ending = try await executor.execute(batch, patch: patch, mayWork: { renewer.mayWork(on: batch.id) }) {
+        let ending = try await executor.execute(batch, patch: patch, mayWork: { mayWork(on: batch.id) }) {
             notices.add(batch.id, patch.desired ?? JSONObject(), $0)
         }
         switch ending {
@@ -193,7 +197,14 @@ package final class Worker: Sendable {
             recorded(succeeded: succeeded, failed: failed)
             state.withLock { $0.hasClosed = true }
         case .leaseLost: refused(batch)
+        case .abandoned: await abandon(batch)
         }
+    }
+
+    private func mayWork(on batch: BatchID) -> Bool {
+        guard renewer.mayWork(on: batch) else { return false }
+        guard let since = state.withLock(\.drainingSince) else { return true }
+        return clock.now - since < configuration.drainDuration
     }
 
     func recorded(succeeded: Int64, failed: Int64) {
@@ -205,10 +216,20 @@ package final class Worker: Sendable {
     }
 
     func refused(_ batch: ClaimedBatch) {
-        metrics.count("muster_writes_refused_total", "Results refused because the lease was lost")
+        metrics.count("muster_writes_refused_total", "Results that the fence or the end of their job refused")
         log.info(
             "write_refused",
             [("batch", .string(batch.id.description)), ("fence", .integer(batch.fence.value))])
+    }
+
+    /// Before anything was refused: the lease is no longer trusted, or a drain has no time left. If the batch is still
+    /// this worker's by its fence, another has it at once.
+    func abandon(_ batch: ClaimedBatch) async {
+        metrics.count(
+            "muster_batches_abandoned_total", "Batches given up unfinished: lease not trusted, drain too long")
+        log.info("batch_abandoned", [("batch", .string(batch.id.description)), ("fence", .integer(batch.fence.value))])
+        renewer.withTable { $0.remove(batch.id) }
+        await giveBack(batch)
     }
 
     func letGo(_ batch: BatchID) async throws {

@@ -103,6 +103,8 @@ extension SimulatedWorker {
             }
         case .leaseLost:
             letGo(batch.id) { _ in self.over(batch) }
+        case .abandoned:
+            failed(batch)
         }
     }
 

@@ -168,7 +168,12 @@ final class SimulatedWorker: Process {
                 ) { self.patched(batch, run, $0) }
             case .end(let ending):
                 if case .closed = ending { hasClosed = true }
-                letGo(batch.id) { self.done(batch.id, failed: $0) }
+                if case .abandoned = ending {
+                    table.remove(batch.id)
+                    giveBack(batch) { self.done(batch.id, failed: false) }
+                } else {
+                    letGo(batch.id) { self.done(batch.id, failed: $0) }
+                }
             }
         } catch {
             giveBack(batch) { self.done(batch.id, failed: true) }

@@ -12,14 +12,23 @@ enum WorkerCommand {
         default: String(Limits.concurrentBatches),
         help: "batches worked on at the same time; each uses a PostgreSQL connection")
 
+    /// The longest response timeout of a call, so that a drain can wait for any.
+    private static let drainSecondsMaximum = Int(Limits.responseTimeoutSeconds.upperBound)
+
+    static let drain = OptionSpec(
+        name: "drain-seconds", environment: "MUSTER_DRAIN_SECONDS", kind: .integer(0...drainSecondsMaximum),
+        default: String(Limits.drainDuration.milliseconds / 1000),
+        help: "how long SIGTERM waits for calls in flight before it hands them over; end the process later than that")
+
     static let spec = CommandSpec(
         name: "worker", summary: "Execute work items",
         discussion: """
-            Run as many as the load needs; they find one another through the stores. SIGTERM drains: batches in work are
-            finished, the rest goes back at once. A second signal ends it at once; its work runs elsewhere within 10 s.
+            Run as many as the load needs; they find one another through the stores. SIGTERM drains: nothing is begun,
+            batches and calls in work are finished for as long as --drain-seconds says, the rest goes back at once, and the
+            exit code is 0. A second signal ends it at once; its work runs elsewhere within 10 s.
             """,
         options: [
-            concurrency, RoleOptions.database, RoleOptions.redis, RoleOptions.redisPrefix,
+            concurrency, drain, RoleOptions.database, RoleOptions.redis, RoleOptions.redisPrefix,
             RoleOptions.connections(default: 6), RoleOptions.prepared, RoleOptions.logLevel,
         ],
         examples: ["muster worker", "muster worker --concurrent-batches 4 --database-connections 8"])
@@ -31,7 +40,8 @@ enum WorkerCommand {
         try await stores.check()
         let concurrency = command.integer("concurrent-batches")
         let signals = TerminationSignals { exit(TerminationSignals.secondSignalExitCode) }
-        try await signals.run { await ServiceRoles.runWorker(stores, concurrentBatches: concurrency) }
+        let drain = Duration.seconds(command.integer("drain-seconds"))
+        try await signals.run { await ServiceRoles.runWorker(stores, concurrentBatches: concurrency, drain: drain) }
         await stores.close()
         log.info("stopped")
         return .success

@@ -5,7 +5,9 @@ import JSON
 import JobModel
 import JobStore
 import LeaseStore
+import Postgres
 import ServiceKit
+import TestKit
 import Testing
 import TwinModel
 
@@ -35,6 +37,42 @@ import TwinModel
             #expect(try await world.query("SELECT count(*) AS n FROM twins WHERE tags ? 'a'") == 0)
             guard case .cancelled = try await world.store.cancel(running.jobID, actor: "test", strict: false)
             else { Issue.record("a second cancel must succeed"); return }
+        }
+    }
+
+    /// It is acknowledged all the same, and what becomes of the batch is counted.
+    @Test func aCancelDoesNotWaitForAStatementThatBeganBefore() async throws {
+        try await JobWorld.run { world in
+            try await world.addDevices(20) { _ in [:] }
+            try await world.startCoordinator()
+            _ = try await world.put("waits", patch: ["tags": ["a": 1]], condition: "*")
+            let running = try await world.wait(for: "waits") { $0.statistics.devices == 20 }
+            let batch = try #require(try await world.store.readyBatches(after: nil, limit: 1).first)
+            let claimed = try #require(try await world.store.claim([batch], worker: WorkerID("w")).first)
+            let store = world.store
+            let execution = try await world.pool.transaction { transaction in
+                try await transaction.runScript("UPDATE twins SET etag = etag WHERE device_id = 'd-0000003'")
+                let patch = JobStore.BatchPatch(TwinUpdate(stored: ["tags": ["a": 1]]))
+                let task = Task {
+                    try await store.patch(claimed, seqs: claimed.firstSeq...claimed.lastSeq, with: patch, shard: 0)
+                }
+                try await eventually("a patch that waits", within: JobWorld.patience) {
+                    try await world.query(
+                        """
+                        SELECT count(*)::int AS n FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'
+                        """) == 1
+                }
+                guard case .cancelled = try await store.cancel(running.jobID, actor: "test", strict: false)
+                else { Issue.record("not cancelled"); return task }
+                return task
+            }.value
+            #expect(execution == .recorded(succeeded: 20, failed: 0, open: 0, changed: []))
+            try await world.leases.wake(.coordinators)
+            let done = try await world.wait(for: "waits", until: \.state.isEnded)
+            #expect(done.state == .cancelled)
+            #expect(done.statistics == JobStatistics(devices: 20, succeeded: 20))
+            #expect(try await world.query("SELECT count(*) AS n FROM twins WHERE tags ? 'a'") == 20)
         }
     }
 

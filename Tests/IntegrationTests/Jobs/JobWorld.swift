@@ -101,21 +101,23 @@ final class JobWorld: Sendable {
     // MARK: Roles
 
     @discardableResult
-    func startCoordinator() async throws -> Int {
+    func startCoordinator(log: Log = .silent, metrics: Metrics = Metrics()) async throws -> Int {
         let holder = "c-" + String(SystemRandom().next(), radix: 16)
         let coordinator = Coordinator(
             store: store, leases: leases, routes: routes, twins: TwinStore(pool), holder: holder, clock: clock,
             random: SystemRandom(),
-            log: .silent,
-            metrics: Metrics())
+            log: log,
+            metrics: metrics)
         return start { await coordinator.run() }
     }
 
     @discardableResult
-    func startWorker() async throws -> Int {
+    func startWorker(
+        clock: any ServiceClock = SystemClock(), log: Log = .silent, metrics: Metrics = Metrics()
+    ) async throws -> Int {
         let worker = Worker(
             id: WorkerID("w-" + String(SystemRandom().next(), radix: 16)), configuration: .init(), store: store,
-            leases: leases, routes: routes, clock: clock, random: SystemRandom(), log: .silent, metrics: Metrics())
+            leases: leases, routes: routes, clock: clock, random: SystemRandom(), log: log, metrics: metrics)
         return start { await worker.run() }
     }
 

@@ -39,6 +39,8 @@ final class DeviceDouble: CallWriter {
     private let desk: GatewayCalls
     private let behaviour: Behaviour
     private let state = Mutex(State())
+    /// Of its calls.
+    let metrics = Metrics()
 
     init(_ name: String, _ world: JobWorld, _ behaviour: @escaping Behaviour) {
         id = GatewayID(name: name, incarnation: String(SystemRandom().next(), radix: 36))
@@ -46,7 +48,7 @@ final class DeviceDouble: CallWriter {
         self.behaviour = behaviour
         desk = GatewayCalls(
             gateway: id, routes: world.routes, methodTopic: { "\($0)/\($1)" }, clock: world.clock,
-            random: SystemRandom(), log: .silent, metrics: Metrics())
+            random: SystemRandom(), log: .silent, metrics: metrics)
         desk.attach(self)
     }
 

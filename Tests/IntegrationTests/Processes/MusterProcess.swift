@@ -8,8 +8,11 @@ import Testing
 final class MusterProcess: Sendable {
     private let process = Process()
     private let logFile: String
+    /// The subcommand.
+    let role: String
 
     init(_ arguments: [String], world: TestWorld) throws {
+        role = arguments.first ?? ""
         logFile = "/tmp/muster-process-\(UUID().uuidString).log"
         try Data().write(to: URL(filePath: logFile))
         process.executableURL = Self.binary
@@ -37,6 +40,13 @@ final class MusterProcess: Sendable {
 
     var log: String {
         String(decoding: FileManager.default.contents(atPath: logFile) ?? Data(), as: UTF8.self)
+    }
+
+    /// The most memory that it ever had resident.
+    func peakMegabytes() throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
+        return try #require(line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }) / 1024
     }
 
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
