@@ -35,6 +35,8 @@ package enum BrokenRule: String, Sendable, CaseIterable {
     case gatewayForgets
     /// A worker whose part's fate is open hands it over again under the next number.
     case openPushRepeated
+    /// A gateway that leaves ends before it has told its outcomes.
+    case gatewayLeavesSilently
     /// The end of a cancelled job calls items cancelled whose call is under way.
     case endHidesCalls
     /// The gateway takes a part whatever its fence and number.
@@ -42,6 +44,8 @@ package enum BrokenRule: String, Sendable, CaseIterable {
     // I6
     /// The sweep never takes a batch from a silent worker.
     case sweepWithoutReclaim
+    /// A worker that drains keeps what it has not begun.
+    case drainKeepsBatches
     /// Ready batches are offered once.
     case offerOnlyOnce
     /// find_unleased and offer_batches believe a lease that Redis' clock, set back since, cannot have given.

@@ -146,6 +146,8 @@ extension PostgresModel {
 
     // MARK: Gateways and sessions
 
+    package func leaveGateways(_ gateway: String) { gateways[gateway] = nil }
+
     package func joinGateways(_ gateway: String) { gateways[gateway] = clock }
 
     /// False when others have declared this life ended.

@@ -31,6 +31,14 @@ extension RedisModel {
         return (RedisIncarnation(name: content.directory ?? "", runID: runID), clock)
     }
 
+    /// From now on no route leads through the gateway and no part comes into its inbox.
+    package func retire(_ gateway: GatewayID) { content.gateways[gateway.text] = nil }
+
+    package func leave(_ gateway: GatewayID) {
+        retire(gateway)
+        content.inboxes[gateway.text] = nil
+    }
+
     package func findRoutes(_ devices: [String]) -> (routes: [Route?], milliseconds: Int64) {
         let routes = devices.map { device -> Route? in
             guard let entry = content.routes[device], content.gateways[entry.gateway.text] ?? 0 > clock else {

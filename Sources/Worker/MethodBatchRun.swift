@@ -29,6 +29,14 @@ package struct MethodBatchRun: Sendable {
         /// Give the batch back with what is in flight; who takes it over asks for the outcomes.
         case stop
         case leaseLost
+
+        /// `mayWork`: whether the lease is still trusted. A drain finishes what is in flight, for a limited time.
+        package init(mayWork: Bool, drainingSince: Instant?, drainDuration: Duration, now: Instant) {
+            self =
+                if !mayWork { .leaseLost } else if let drainingSince {
+                    now - drainingSince < drainDuration ? .finish : .stop
+                } else { .work }
+        }
     }
 
     package enum Step: Sendable {
@@ -257,8 +265,8 @@ package struct MethodBatchRun: Sendable {
             }
         }
         state.noRoute(offline)
-        // Cut, so that nothing is in flight at the deadline.
-        let left = deadline - now - Limits.deadlineMargin
+        // Cut, so that nothing is in flight at the deadline, even if the call is sent at the last moment.
+        let left = deadline - now - Limits.sendWindow - Limits.deadlineMargin
         sending = Sending(
             sendBefore: redisMilliseconds + Limits.sendWindow.milliseconds,
             response: max(.seconds(1), min(call.response, left)),

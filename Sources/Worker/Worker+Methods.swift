@@ -57,9 +57,9 @@ extension Worker {
     }
 
     private func permission(_ batch: ClaimedBatch) -> MethodBatchRun.Permission {
-        guard renewer.mayWork(on: batch.id) else { return .leaseLost }
-        guard let since = state.withLock(\.drainingSince) else { return .work }
-        return clock.now - since < configuration.drainDuration ? .finish : .stop
+        MethodBatchRun.Permission(
+            mayWork: renewer.mayWork(on: batch.id), drainingSince: state.withLock(\.drainingSince),
+            drainDuration: configuration.drainDuration, now: clock.now)
     }
 
     /// A drain: calls in flight are waited for, the rest goes back at once.

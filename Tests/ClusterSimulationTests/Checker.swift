@@ -100,6 +100,19 @@ final class Checker {
         }
     }
 
+    // MARK: Drains
+
+    func drained(_ worker: String) {
+        guard world.isGentle else { return }
+        for (batch, holder) in holders where holder == worker && isClaimed(batch) {
+            fail("I6", "\(worker) has drained and holds batch \(batch)")
+        }
+    }
+
+    private func isClaimed(_ id: BatchID) -> Bool {
+        world.postgres.jobs[Int(id.job) - 1].batches.contains { $0.batch == id.batch && $0.state == .claimed }
+    }
+
     // MARK: Calls
 
     /// A gateway wrote a call to a device's session.
@@ -172,6 +185,9 @@ final class Checker {
             for (seq, item) in job.items.enumerated() where row.type == .deviceMethod {
                 let wasCalled = calls[Call(job: row.job, seq: Int64(seq))] != nil
                 let isDenied = item.state == .cancelled || item.error == .jobRunPreconditionFailed
+                if world.isGentle, item.error == .outcomeUnknown {
+                    fail("I5", "nothing has failed, and the outcome of item \(row.job):\(seq) is unknown")
+                }
                 if item.state == .succeeded && !wasCalled || isDenied && wasCalled {
                     fail("I5", "item \(row.job):\(seq) is \(item.state), and was \(wasCalled ? "" : "not ")called")
                 }

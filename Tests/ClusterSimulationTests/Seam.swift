@@ -83,7 +83,7 @@ extension World {
 
     private func latency(to server: StoreServer) -> Int64 {
         if server.slowUntil > now { return random.time(.milliseconds(100) ... .milliseconds(1500)) }
-        if isFaulty, random.chance(0.03) { return random.time(.milliseconds(10) ... .milliseconds(400)) }
+        if isFaulty, !isGentle, random.chance(0.03) { return random.time(.milliseconds(10) ... .milliseconds(400)) }
         return random.time(100...2000)
     }
 

@@ -45,6 +45,15 @@ final class SimulatedCoordinator: Process {
         }
     }
 
+    /// SIGTERM: another takes over at once.
+    func drain() {
+        guard isAlive, let held = hold.resigned() else { return }
+        write("resign_leadership", { .success($0.resignLeadership(held)) }) { _ in
+            self.crash()
+            self.world.restart(self)
+        }
+    }
+
     // MARK: Sweep
 
     private func sweep() {

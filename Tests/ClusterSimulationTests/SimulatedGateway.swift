@@ -17,6 +17,10 @@ final class SimulatedGateway: Process {
     private var incarnation: RedisIncarnation?
     private var isDegraded = false
     private(set) var isListening = false
+    /// It has retired from the directory.
+    private var hasLeft = false
+    /// Answers on their way to Redis.
+    private var sending = 0
     private var unpublished: Set<String> = []
     private var withdrawals: [String: Int64] = [:]
     private var outbox: [String: [InvocationLedger.Notice]] = [:]
@@ -35,7 +39,7 @@ final class SimulatedGateway: Process {
         id = GatewayID(name: name, incarnation: "\(life)")
         (ledger, clock, table, incarnation) = (newLedger, nil, [:], nil)
         (isDegraded, unpublished, withdrawals, outbox, isFlushing) = (false, [], [:], [:], false)
-        (invocations, sendBefore) = ([:], [:])
+        (invocations, sendBefore, hasLeft, sending) = ([:], [:], false, 0)
         join()
     }
 
@@ -67,10 +71,55 @@ final class SimulatedGateway: Process {
         world.restart(self)
     }
 
+    // MARK: Leave
+
+    /// SIGTERM: sessions are closed, the inbox is read to the end, and what is known is told.
+    func drain() {
+        guard isAlive, isListening else { return }
+        world.note("\(name) drains")
+        isListening = false
+        closeSessions()
+    }
+
+    private func closeSessions() {
+        guard let (device, session) = table.min(by: { $0.key < $1.key }) else { return retire() }
+        close(device, upTo: session.session)
+        after(.milliseconds(20)) { self.closeSessions() }
+    }
+
+    private func retire() {
+        if world.isBroken(.gatewayLeavesSilently) { return leave() }
+        redis("retire", { $0.retire(self.id) }) { _ in self.hasLeft = true }
+    }
+
+    /// Bounded, because inquiries still come.
+    private func finish(_ reads: Int) {
+        redis("blmpop", { $0.receive(self.id.text) }) { result in
+            guard case .success(let messages) = result, !messages.isEmpty, reads > 0 else {
+                return self.after(.milliseconds(50)) { self.tellTheRest(until: self.world.now + .seconds(5)) }
+            }
+            for message in messages { self.handle(message) }
+            self.finish(reads - 1)
+        }
+    }
+
+    private func tellTheRest(until moment: Int64) {
+        if outbox.isEmpty, sending == 0 { return leave() }
+        guard world.now < moment else { return leave() }
+        after(.milliseconds(3)) { self.tellTheRest(until: moment) }
+    }
+
+    private func leave() {
+        redis("leave", { $0.leave(self.id) }) { _ in
+            self.write("leave_gateways", { .success($0.leaveGateways(self.id.text)) }) { _ in self.end() }
+        }
+    }
+
     // MARK: Beats
 
     private func repeatBeats() {
         after(RouteLimits.beatInterval) {
+            guard !self.hasLeft else { return }
             self.beat { _ in
                 self.write("record_beat", { .success($0.recordBeat(self.id.text)) }) { result in
                     if case .success(false) = result { return self.end() }
@@ -211,6 +260,7 @@ final class SimulatedGateway: Process {
     // MARK: Inbox
 
     private func read() {
+        guard !hasLeft else { return finish(64) }
         world.receive(id.text, of: self, timeout: .seconds(1)) { result in
             guard case .success(let messages) = result else {
                 return self.after(self.jittered(.milliseconds(200))) { self.read() }
@@ -296,15 +346,16 @@ final class SimulatedGateway: Process {
             for part in parts.sorted(by: {
                 ($0.job, $0.batch, $0.fence, $0.number) < ($1.job, $1.batch, $1.fence, $1.number)
             }) {
+                sending += 1
                 send(part, to: address)
             }
         }
     }
 
     private func send(_ part: AnswerPart, to address: String, tries: Int = 5) {
-        guard tries > 0 else { return }
+        guard tries > 0 else { return sending -= 1 }
         redis("push_message", { $0.pushMessage(.answer(part), to: address) }) { result in
-            if case .success(true) = result { return }
+            if case .success(true) = result { return self.sending -= 1 }
             self.after(self.jittered(.milliseconds(100))) { self.send(part, to: address, tries: tries - 1) }
         }
     }

@@ -55,6 +55,7 @@ extension SimulatedWorker {
 
     func begin(_ batch: ClaimedBatch, claimSent: Instant) {
         slots.take(Int(batch.open), for: batch.id.job)
+        runs += 1
         world.checker.looked(at: slots, of: self)
         read("list_open_items", { $0.listOpenItems(of: batch) }) { result in
             guard case .success(let items) = result else { return self.failed(batch) }
@@ -85,6 +86,8 @@ extension SimulatedWorker {
     private func over(_ batch: ClaimedBatch) {
         works[Claim(batch: batch.id, fence: batch.fence.value)] = nil
         slots.release(Int(batch.open), of: batch.id.job)
+        runs -= 1
+        endIfDrained()
     }
 
     private func end(_ batch: ClaimedBatch, _ ending: MethodBatchRun.Ending) {
@@ -111,7 +114,9 @@ extension SimulatedWorker {
     // MARK: Steps
 
     private func permission(_ batch: ClaimedBatch) -> MethodBatchRun.Permission {
-        table.mayWork(on: batch.id, now: now) ? .work : .leaseLost
+        MethodBatchRun.Permission(
+            mayWork: table.mayWork(on: batch.id, now: now), drainingSince: drainingSince,
+            drainDuration: world.drainDuration, now: now)
     }
 
     private func next(_ work: MethodWork) {

@@ -18,6 +18,11 @@ final class SimulatedWorker: Process {
     var works: [Claim: MethodWork] = [:]
     var slots = CallSlots()
 
+    /// Method batches that are not given back yet.
+    var runs = 0
+    private(set) var drainingSince: Instant?
+    private var openLanes = 0
+
     struct Claim: Hashable {
         let batch: BatchID
         let fence: Int64
@@ -27,7 +32,8 @@ final class SimulatedWorker: Process {
         id = WorkerID("\(name)#\(life)")
         shard = id.counterShard
         (table, lanes, hasClosed) = (LeaseTable(), [:], false)
-        (works, slots) = ([:], CallSlots(limit: world.callLimit))
+        (works, slots, runs) = ([:], CallSlots(limit: world.callLimit), 0)
+        (drainingSince, openLanes) = (nil, Limits.concurrentBatches)
         receiveAnswers()
         after(Limits.leaseRenewalInterval) { self.renew() }
         for _ in 0..<Limits.concurrentBatches { lane() }
@@ -63,9 +69,30 @@ final class SimulatedWorker: Process {
         }
     }
 
+    // MARK: Drain
+
+    /// SIGTERM: nothing new is begun, what is in flight is waited for, the rest goes back.
+    func drain() {
+        guard isAlive, drainingSince == nil else { return }
+        world.note("\(name) drains")
+        drainingSince = now
+    }
+
+    func endIfDrained() {
+        guard drainingSince != nil, openLanes == 0, runs == 0 || world.isBroken(.drainKeepsBatches) else { return }
+        let worker = id.text
+        crash()
+        world.checker.drained(worker)
+        world.restart(self)
+    }
+
     // MARK: Lanes
 
     private func lane() {
+        if drainingSince != nil {
+            openLanes -= 1
+            return endIfDrained()
+        }
         let passing = lanes.filter { $0.value * 2 >= Limits.concurrentBatches }.map(\.key)
         let (sent, clock, exhausted) = (now, wallClock, slots.exhausted)
         redis(

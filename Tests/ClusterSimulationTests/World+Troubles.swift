@@ -61,6 +61,7 @@ extension World {
 
     private func trouble() {
         guard isFaulty else { return }
+        if isGentle || random.chance(0.15) { return ask() }
         switch random.below(20) {
         case 12, 13: kill(random.pick(gateways))
         case 14: stop(random.pick(gateways))
@@ -80,6 +81,16 @@ extension World {
             random.pick([postgresServer, redisServer]).slowUntil = now + random.time(.seconds(1) ... .seconds(6))
         case 10: loseContent()
         default: jump()
+        }
+    }
+
+    /// What happens on a good day.
+    private func ask() {
+        switch random.below(8) {
+        case 0, 1: random.pick(workers).drain()
+        case 2: random.pick(coordinators).drain()
+        case 3, 4: random.pick(gateways).drain()
+        default: random.pick(devices).leave(isNoticed: true)
         }
     }
 

@@ -40,6 +40,9 @@ final class World {
     var processes: [Process] { workers + coordinators + gateways }
     /// Jobs that run at the same time.
     let runningJobs: Int
+    /// Nothing fails in this world; processes are only asked to stop, and devices come and go.
+    let isGentle: Bool
+    let drainDuration: Duration
     /// Calls that a worker may have in flight.
     let callLimit: Int
     var exhaustedPoll: Duration { .milliseconds(500) }
@@ -59,8 +62,10 @@ final class World {
         self.broken = broken
         random = SeedRandom(seed: seed)
         trace = isTraced ? [] : nil
-        faultRate = random.pick([0.005, 0.02, 0.05])
-        stumbleRate = random.pick([0, 0.002, 0.01])
+        isGentle = random.chance(0.15)
+        faultRate = isGentle ? 0 : random.pick([0.005, 0.02, 0.05])
+        stumbleRate = isGentle ? 0 : random.pick([0, 0.002, 0.01])
+        drainDuration = isGentle ? .seconds(20) : random.pick([.seconds(2), .seconds(20)])
         runningJobs = random.pick([1, 10])
         callLimit = random.pick([1000, 1010, 20_000])
         chunkSize = 3 + random.below(6)
