@@ -6,6 +6,7 @@ connections, so the suite can tell which life wrote what.
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,9 +25,15 @@ STARTER = ThreadPoolExecutor(1)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the ports that the kernel gives to outgoing connections: a process that is restarted needs its port again."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def eventually(check, within: float, what: str, pause: float = 0.05):

@@ -28,6 +28,22 @@ BEGIN
 END $$;
 CREATE TRIGGER faults_note AFTER UPDATE ON work_items
 REFERENCING OLD TABLE AS old_items NEW TABLE AS new_items FOR EACH STATEMENT EXECUTE FUNCTION faults.note();
+-- A statement may name a partition, and then the trigger of the whole table is silent: each partition gets one too.
+CREATE FUNCTION faults.watch_partitions() RETURNS event_trigger LANGUAGE plpgsql AS $$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN
+        SELECT inhrelid FROM pg_inherits
+        WHERE inhparent = 'public.work_items'::regclass
+          AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = inhrelid AND tgname = 'faults_note')
+    LOOP
+        EXECUTE format('CREATE TRIGGER faults_note AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_items '
+                       'NEW TABLE AS new_items FOR EACH STATEMENT EXECUTE FUNCTION faults.note()', part);
+    END LOOP;
+END $$;
+CREATE EVENT TRIGGER faults_partitions ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
+EXECUTE FUNCTION faults.watch_partitions();
 CREATE FUNCTION faults.note_dispatches() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO faults.dispatches SELECT created_at, job, seqs, incarnation FROM new_dispatches;
@@ -49,7 +65,7 @@ SELECT device_id, jsonb_build_object('kind', 'twin') FROM added
 """
 
 POLICY = "SELECT primary_key FROM policies WHERE name = %s"
-LEADER = "SELECT holder, term FROM leaders LIMIT 1"
+LEADER = "SELECT holder, term, expires_at > clock_timestamp() FROM leaders LIMIT 1"
 HELD_BATCHES = "SELECT job, batch, fence FROM work_batches WHERE worker = %s AND state = 'claimed'"
 # Batches that nobody has claimed since, or that are still as they were.
 TAKEN_OVER = """

@@ -86,7 +86,7 @@ class Postgres:
             options="-c statement_timeout=0",  # a fault sets another for everybody else
         )
 
-    def query(self, text: str, parameters: tuple = ()) -> list[tuple]:
+    def query(self, text: str, parameters: tuple | None = None) -> list[tuple]:
         with self.connect() as connection:
             cursor = connection.execute(text, parameters)
             return cursor.fetchall() if cursor.description else []

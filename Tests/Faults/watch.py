@@ -37,13 +37,15 @@ class WorkTakeover(Takeover):
 
 
 class LeaderTakeover(Takeover):
-    def __init__(self, what: str, begun: float, term: int):
+    def __init__(self, what: str, begun: float, process: Process, term: int):
         super().__init__(what, begun)
-        self.term = term
+        self.process, self.life, self.term = process, process.life, term
 
     def is_done(self, connection) -> bool:
-        row = connection.execute(LEADER).fetchone()
-        return row is not None and row[1] > self.term
+        """Another one leads, or the one that was stopped goes on in time."""
+        _, term, is_valid = connection.execute(LEADER).fetchone()
+        is_back = self.process.is_alive and self.process.life == self.life and not self.process.is_stopped
+        return term > self.term or is_valid and is_back
 
 
 class Watch(threading.Thread):
@@ -84,7 +86,7 @@ class Watch(threading.Thread):
             self.takeovers.append(WorkTakeover(f"{process.life_name}: {len(held)} batches", begun, held))
 
     def leader_is_gone(self, process: Process, term: int) -> None:
-        self.takeovers.append(LeaderTakeover(f"{process.life_name}: leader", time.monotonic(), term))
+        self.takeovers.append(LeaderTakeover(f"{process.life_name}: leader", time.monotonic(), process, term))
 
     def _ask(self, text: str, parameters: tuple) -> list[tuple]:
         try:
@@ -97,13 +99,21 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while not self.is_over.wait(self.INTERVAL):
             self._measure_memory()
-            if self._disturbances or not self.redis.is_up() or any(link.is_troubled for link in self.links):
+            if not self._can_take_over():
                 self.disturbed_until = time.monotonic()
             try:
                 with self.postgres.connect() as connection:
                     self._look(connection)
             except psycopg.Error:
                 self.disturbed_until = time.monotonic()
+
+    def _can_take_over(self) -> bool:
+        """Redis answers, and of each role that takes over there is one that can."""
+        ready = {process.name.split("-")[0] for process in self.processes if process.is_alive and not process.is_stopped}
+        return (
+            not self._disturbances and {"worker", "coordinator"} <= ready
+            and not any(link.is_troubled for link in self.links) and self.redis.is_up()
+        )
 
     def _look(self, connection: psycopg.Connection) -> None:
         now = time.monotonic()
