@@ -74,4 +74,31 @@ package enum BrokenRule: String, Sendable, CaseIterable {
     // I10
     /// The expansion takes a chunk whose commit nobody confirmed for written.
     case chunkTakenForWritten
+
+    /// What each breaks; its check, and not another one, has to say so.
+    package var invariant: String {
+        switch self {
+        case .patchForgetsToCount, .returnForgetsWhatIsDone, .parkForgetsOpen:
+            "I1"
+        case .finishWithOpenBatches, .endOverwritesOutcomes:
+            "I2"
+        case .patchUnderAnyFence, .claimKeepsTheFence, .resultsUnderAnyFence:
+            "I3"
+        case .patchRepeats, .patchInTwoCommits:
+            "I4"
+        case .dispatchUnrecorded, .takeoverWithoutAsking, .gatewayForgets, .openPushRepeated, .gatewayLeavesSilently,
+            .endHidesCalls, .gatewayTakesOldParts:
+            "I5"
+        case .sweepWithoutReclaim, .drainKeepsBatches, .offerOnlyOnce, .leaseOutlivesItsClock:
+            "I6"
+        case .patchAfterCancel, .dispatchAfterCancel, .gatewaySendsLate:
+            "I7"
+        case .leaseByWorkersClock:
+            "I8"
+        case .wakeWithoutLimit, .inboxWithoutLimit, .endWithoutPause, .claimWithoutTime, .nextStartOfWhatIsDue:
+            "I9"
+        case .chunkTakenForWritten:
+            "I10"
+        }
+    }
 }

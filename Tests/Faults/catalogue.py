@@ -44,7 +44,7 @@ def plan(seed: int, seconds: float, interval: float, only: list[str] | None = No
 
 def markdown() -> str:
     """The catalogue as a table, for Tests/README.md."""
-    lines = ["| fault | expected effect | bound | test |", "|---|---|---|---|"]
+    lines = ["| fault | expected effect | bound | test: `deploy/test faults` … |", "|---|---|---|---|"]
     for name, fault in CATALOGUE.items():
-        lines.append(f"| `{name}` | {fault.effect} | {fault.bound} | `deploy/test faults --only {name}` |")
+        lines.append(f"| `{name}` | {fault.effect} | {fault.bound} | `--only {name}`{fault.also} |")
     return "\n".join(lines)

@@ -28,6 +28,7 @@ def library(folder: Path) -> Path:
 
 class WrongClock(Fault):
     name = "clock-apart"
+    also = ", `LeaseTests.clockSetBack`, `SimulationTests.skew`"
     effect = "a process is started anew with a wall clock that is off by up to 25 minutes and jumps: leases, deadlines " \
         "and results do not care"
     bound = "as without it"

@@ -22,6 +22,8 @@ class Fault:
     name = ""
     effect = ""
     bound = SECONDS
+    # Tests of this fault alone, with every step in hand.
+    also = ""
 
     def inject(self, cluster: Cluster, targets: "Targets", draw: random.Random) -> str:
         raise NotImplementedError

@@ -30,6 +30,7 @@ def strike(cluster: Cluster, process: Process, number: int) -> None:
 
 class KillWorker(Fault):
     name = "kill-worker"
+    also = ", `TakeoverTests`, `TakeoverSignTests`"
     effect = "SIGKILL of a worker: its leases run out, its batches are claimed by others under a higher fence"
     bound = TAKEOVER
 
@@ -42,6 +43,7 @@ class KillWorker(Fault):
 
 class KillLeader(Fault):
     name = "kill-leader"
+    also = ", `LeaderTests`"
     effect = "SIGKILL of the leading coordinator: the other one leads"
     bound = "the new leader's term begins within 10 s"
 
@@ -71,6 +73,7 @@ class KillFollower(Fault):
 
 class KillGateway(Fault):
     name = "kill-gateway"
+    also = ", `UnknownOutcomeTests`"
     effect = "SIGKILL of a gateway: calls that it may have sent end as OutcomeUnknown and are not sent again"
     bound = "its devices come back through the other one; unknown outcomes only of its incarnation"
 
@@ -83,6 +86,7 @@ class KillGateway(Fault):
 
 class KillWorkerAndGateway(Fault):
     name = "kill-both"
+    also = ", `TakeoverTests.aGoneGatewayLeavesTheOutcomeUnknown`"
     effect = "SIGKILL of a worker and a gateway at the same moment: who takes over finds the dispatches, and the gateway gone"
     bound = TAKEOVER
 
@@ -97,6 +101,7 @@ class KillWorkerAndGateway(Fault):
 
 class StopWorker(Fault):
     name = "stop-worker"
+    also = ", `ZombieTests`"
     effect = "SIGSTOP of a worker beyond its lease, then SIGCONT: what it held is done by others, and it can record nothing"
     bound = TAKEOVER + "; no outcome is written by who does not own the batch"
 
@@ -110,6 +115,7 @@ class StopWorker(Fault):
 
 class StopGateway(Fault):
     name = "stop-gateway"
+    also = ", `ZombieTests.aGatewayThatSleptSendsNothing`"
     effect = "SIGSTOP of a gateway beyond the lease, its inbox filling, then SIGCONT: it sends nothing whose time has passed"
     bound = "no device is called twice; unknown outcomes only of its incarnation"
 
@@ -123,6 +129,7 @@ class StopGateway(Fault):
 
 class StopLeader(Fault):
     name = "stop-leader"
+    also = ", `TakeoverSignTests.aSilentLeaderIsReplaced`"
     effect = "SIGSTOP of the leader beyond its term, then SIGCONT: the other one leads, and the old one changes nothing"
     bound = "the new leader's term begins within 10 s"
 
@@ -139,6 +146,7 @@ class StopLeader(Fault):
 
 class MoveThenKill(Fault):
     name = "move-then-kill"
+    also = ", `TakeoverTests.aDeviceThatMovedIsFoundAtItsNewGateway`"
     effect = "the devices of a fleet move to the other gateway and then a worker is killed: the new gateway never called, " \
         "the old one is asked"
     bound = TAKEOVER
@@ -156,6 +164,7 @@ class MoveThenKill(Fault):
 
 class KillBeforeNotices(Fault):
     name = "kill-before-notices"
+    also = ", `NoticeTests.theSweepTellsWhatADeadWorkerDidNot`"
     effect = "SIGKILL of a worker while batches are committed whose devices have not been told: the sweep tells them"
     bound = "every connected device knows its newest desired version in the end"
     PATIENCE = 10.0
@@ -195,6 +204,7 @@ def drain(cluster: Cluster, process: Process) -> int | None:
 
 class TerminateWorker(Fault):
     name = "terminate-worker"
+    also = ", `DrainTests`"
     effect = "SIGTERM of a worker under load: it drains, hands the rest back and exits with 0"
     bound = "exit within 45 s, exit code 0, no batch is left to wait for its lease's end"
     role = "worker"
@@ -208,6 +218,7 @@ class TerminateWorker(Fault):
 
 class TerminateGateway(TerminateWorker):
     name = "terminate-gateway"
+    also = ", `CallDrainTests`"
     bound = "exit within 45 s, exit code 0"
     effect = "SIGTERM of a gateway under load: its sessions end in order and its devices connect elsewhere"
     role = "gateway"
@@ -215,6 +226,7 @@ class TerminateGateway(TerminateWorker):
 
 class TerminateLeader(TerminateWorker):
     name = "terminate-leader"
+    also = ""
     bound = "exit within 45 s, exit code 0"
     effect = "SIGTERM of the leader under load: it resigns, and the other one leads at once"
     role = "coordinator"
@@ -222,6 +234,7 @@ class TerminateLeader(TerminateWorker):
 
 class SignalTwice(Fault):
     name = "terminate-twice"
+    also = ", `DrainTests.whatDoesNotFinishIsHandedOver`"
     effect = "SIGTERM of a worker under load and a second one at once: it exits without draining, still safely"
     bound = "exit within 2 s; " + TAKEOVER
 
@@ -243,6 +256,7 @@ class SignalTwice(Fault):
 
 class RollingRestart(Fault):
     name = "rolling-restart"
+    also = ", `DrainTests.allWorkersAreReplacedUnderRunningJobs`"
     effect = "all workers are restarted one after the other by SIGTERM under load"
     bound = "exit code 0 each, no batch is left to wait for its lease's end"
 

@@ -9,6 +9,7 @@ from fault import Busy, Fault
 
 class EmptyRedis(Fault):
     name = "redis-restarted-empty"
+    also = ", `TakeoverSignTests.anEmptyRedisIsFilledAgain`"
     effect = "Redis is killed and comes back empty: leases are re-created, batches offered and routes published again"
 
     def inject(self, cluster, targets, draw):
@@ -20,6 +21,7 @@ class EmptyRedis(Fault):
 
 class FlushedRedis(Fault):
     name = "redis-flushed"
+    also = ", `LeaseTests.everyLossOfRedisHasAName`"
     effect = "FLUSHALL: as a restart, but its clients stay connected"
 
     def inject(self, cluster, targets, draw):
@@ -43,6 +45,7 @@ class OldRedis(Fault):
 
 class PausedRedis(Fault):
     name = "redis-paused"
+    also = ", `StallTests.aGatewayOutlivesAStalledRedis`"
     effect = "CLIENT PAUSE: every command waits; dispatch stops, and the sweep judges nothing"
 
     def inject(self, cluster, targets, draw):
@@ -70,6 +73,7 @@ class FullRedis(Fault):
 
 class LostMessages(Fault):
     name = "messages-lost"
+    also = ", `TakeoverTests.whatWasNeverHandedOverIsSentOnce`"
     effect = "the inboxes of gateways and workers are deleted again and again: senders find out by their timeouts"
     INTERVAL = 0.02
 
@@ -99,6 +103,7 @@ class RestartedPostgres(Fault):
 
 class TerminatedBackends(Fault):
     name = "postgres-terminated"
+    also = ", `PostgresFailureTests`"
     effect = "pg_terminate_backend of every connection, three times: statements fail midway and are resolved by reading"
     TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name NOT IN ('suite', '')"
 

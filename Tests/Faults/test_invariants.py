@@ -5,6 +5,7 @@
 
 import copy
 import unittest
+from pathlib import Path
 from types import SimpleNamespace
 
 import catalogue
@@ -12,6 +13,8 @@ import invariants
 from fleet import Device
 from invariants import Evidence, Item
 from load import Job
+
+README = Path(__file__).parents[1] / "README.md"
 
 
 def sound() -> Evidence:
@@ -90,6 +93,13 @@ class InvariantTests(unittest.TestCase):
                 found = {(violation.invariant, violation.kind) for violation in invariants.check(evidence)}
                 self.assertIn((invariant, kind), found)
 
+    def test_the_readme_names_each_mutation_beside_its_invariant(self):
+        rows = README.read_text().splitlines()
+        for name, (_, invariant, _) in MUTATIONS.items():
+            if invariant.startswith("I"):
+                with self.subTest(name):
+                    self.assertTrue(any(row.startswith(f"| {invariant} |") and name in row for row in rows))
+
     def test_an_unknown_outcome_of_a_gateway_that_is_gone_is_allowed(self):
         evidence = sound()
         evidence.unknown.append(("m", 0, "a", ["gone"], False))
@@ -106,6 +116,9 @@ class PlanTests(unittest.TestCase):
     def test_seeds_in_a_row_deal_every_fault(self):
         drawn = {planned.fault.name for seed in range(5) for planned in catalogue.plan(seed, 30, 4)}
         self.assertEqual(drawn, set(catalogue.CATALOGUE))
+
+    def test_the_readme_has_the_catalogue(self):
+        self.assertIn(catalogue.markdown(), README.read_text())
 
 
 if __name__ == "__main__":
