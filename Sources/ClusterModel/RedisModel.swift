@@ -158,7 +158,8 @@ package final class RedisModel {
     // MARK: Wake-ups
 
     package func wake(_ sleeper: LeaseStore.Sleeper) {
-        if content.wakeTokens[sleeper, default: 0] < tokenLimit || broken.contains(.wakeWithoutLimit) {
+        let limit = sleeper == .workers ? tokenLimit : Limits.wakeTokensCoordinators
+        if content.wakeTokens[sleeper, default: 0] < limit || broken.contains(.wakeWithoutLimit) {
             content.wakeTokens[sleeper, default: 0] += 1
         }
     }

@@ -66,8 +66,10 @@ package enum Limits {
     package static let sweepBatches = 5000
     /// Ready batches are offered again this often, in case Redis forgot them; an offer of a known batch is no-op.
     package static let reofferInterval: Duration = .seconds(5)
-    /// Wake-up tokens that may wait in Redis: as many as any fleet has workers that sleep.
+    /// Wake-up tokens that may wait in Redis: as many as any fleet has workers that sleep. Of the coordinators only the
+    /// leader sleeps, and one more round sees all that came before it.
     package static let wakeTokens = 64
+    package static let wakeTokensCoordinators = 1
 
     // MARK: Leadership
 
@@ -88,6 +90,9 @@ package enum Limits {
 
     /// Batches that one worker works on at the same time: two connections keep a two-core PostgreSQL busy.
     package static let concurrentBatches = 2
+    /// A worker that is busy tells the leader at most this often that jobs may be done: far below the second in which a
+    /// small job beside a large one is to end, and few rounds of the leader.
+    package static let closedInterval: Duration = .milliseconds(50)
     /// Counters are sharded by worker over this many rows a job.
     package static let counterShards = 16
     /// Times a batch is repeated after a deadlock or a serialization failure before it goes back to the queue.
@@ -100,9 +105,13 @@ package enum Limits {
 
     // MARK: Direct methods
 
-    /// Calls that one worker may have in flight. A job may hold no more than are left free, so one job alone keeps
-    /// 10,000 in flight, and devices that never answer cannot keep another job from starting.
-    package static let concurrentCalls = 20_000
+    /// Calls that a job alone may have in flight in one worker. Whatever it is told, a worker has at least one batch of
+    /// a job in flight, and the most is what its memory carries: about a kilobyte a call.
+    package static let callsInFlight = 10_000
+    package static let callsInFlightAllowed = batchItems...200_000
+    /// Of all jobs of a worker together, in multiples of that. A job may hold no more than are left free, so devices that
+    /// never answer cannot keep another job from starting.
+    package static let callsInFlightShares = 2
     /// From the dispatch to the last moment at which a gateway may write the call. Short, so that nothing is sent later
     /// than two seconds after a cancel (invariant I7); long enough for a commit and two hops through Redis.
     package static let sendWindow: Duration = .milliseconds(1500)

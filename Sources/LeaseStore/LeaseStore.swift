@@ -151,7 +151,8 @@ package struct LeaseStore: Sendable {
 
     /// Wakes one sleeper. A wake-up is a hint: sleepers also look by themselves.
     package func wake(_ sleeper: Sleeper) async throws(StoreError) {
-        _ = try await redis.run(Scripts.wake, keys: [key(sleeper)], arguments: [.integer(Int64(Limits.wakeTokens))])
+        let tokens = sleeper == .workers ? Limits.wakeTokens : Limits.wakeTokensCoordinators
+        _ = try await redis.run(Scripts.wake, keys: [key(sleeper)], arguments: [.integer(Int64(tokens))])
     }
 
     /// Waits for a wake-up, at most `timeout`; true if there was one. Returns early when the task is cancelled.

@@ -6,8 +6,11 @@ internal import JobModel
 package struct CallSlots: Sendable {
     private let limit: Int
     private var held: [Int64: Int] = [:]
+    /// Lanes that are about to take a batch; nobody knows yet of which job.
+    private var takes = 0
 
-    package init(limit: Int = Limits.concurrentCalls) { self.limit = limit }
+    /// `limit`: of all jobs together.
+    package init(limit: Int = Limits.callsInFlight * Limits.callsInFlightShares) { self.limit = limit }
 
     package var inFlight: Int { held.values.reduce(0, +) }
 
@@ -18,9 +21,16 @@ package struct CallSlots: Sendable {
         held[job] = left > 0 ? left : nil
     }
 
-    /// Jobs that may not take another batch now. One that holds nothing may always take its first.
+    /// Jobs that may not take another batch now. One that holds nothing may always take its first. Each take that was
+    /// begun counts as a batch of every job, so that several lanes together keep the limit, too.
     package var exhausted: [Int64] {
-        let free = limit - inFlight
-        return held.filter { $0.value + Limits.batchItems > free - Limits.batchItems }.map(\.key).sorted()
+        let batches = (takes + 1) * Limits.batchItems
+        let free = limit - inFlight - batches
+        return held.filter { $0.value + batches > free }.map(\.key).sorted()
     }
+
+    package mutating func beginTake() { takes += 1 }
+
+    /// Behind `take`, if it was a batch of calls.
+    package mutating func endTake() { takes -= 1 }
 }

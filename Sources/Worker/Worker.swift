@@ -20,19 +20,18 @@ package final class Worker: Sendable {
     package struct Configuration: Sendable {
         /// Batches that are worked on at the same time; each uses a connection to PostgreSQL. At least 1.
         package var concurrentBatches: Int
-
-        /// Direct-method calls in flight.
-        package var concurrentCalls: Int
+        /// Direct-method calls that one job alone may have in flight.
+        package var callsInFlight: Int
         /// How long a drain waits for calls in flight, and repeats a batch, before it hands them to the next holder.
         package var drainDuration: Duration
 
         package init(
-            concurrentBatches: Int = Limits.concurrentBatches, concurrentCalls: Int = Limits.concurrentCalls,
+            concurrentBatches: Int = Limits.concurrentBatches, callsInFlight: Int = Limits.callsInFlight,
             drainDuration: Duration = Limits.drainDuration
         ) {
             precondition(concurrentBatches > 0)
             self.concurrentBatches = concurrentBatches
-            self.concurrentCalls = concurrentCalls
+            self.callsInFlight = callsInFlight
             self.drainDuration = drainDuration
         }
     }
@@ -56,8 +55,7 @@ package final class Worker: Sendable {
         var itemsDone: Int64 = 0
         /// Batches in work, by job: the fairness between jobs.
         var lanes: [Int64: Int] = [:]
-        /// Batches were closed since the leader was told.
-        var hasClosed = false
+        var closed = ClosedJobs()
         var slots: CallSlots
         /// Method batches that run beside the lanes.
         var methodBatches: [BatchID: Task<Void, Never>] = [:]
@@ -72,7 +70,7 @@ package final class Worker: Sendable {
         clock: any ServiceClock, random: any RandomSource, log: Log, metrics: Metrics
     ) {
         self.id = id
-        state = Mutex(State(slots: CallSlots(limit: configuration.concurrentCalls)))
+        state = Mutex(State(slots: CallSlots(limit: configuration.callsInFlight * Limits.callsInFlightShares)))
         self.configuration = configuration
         self.store = store
         self.leases = leases
@@ -140,52 +138,97 @@ package final class Worker: Sendable {
 
     /// Takes and executes one batch; false when there was none.
     private func workOnce() async throws -> Bool {
-        let (passing, exhausted) = state.withLock { state in
-            let passing = state.lanes.filter { $0.value * 2 >= configuration.concurrentBatches }.map(\.key)
-            return (passing, state.slots.exhausted)
-        }
-        let sent = clock.now
-        let taken = try await leases.take(worker: id, count: 1, passing: passing, excluding: exhausted)
-        guard let batch = taken.batches.first else { return false }
-        renewer.withTable { $0.took([batch], from: taken.incarnation, sent: sent) }
-        state.withLock { $0.lanes[batch.job, default: 0] += 1 }
+        guard let id = try await take() else { return false }
         defer {
             state.withLock { state in
-                let left = (state.lanes[batch.job] ?? 1) - 1
-                state.lanes[batch.job] = left > 0 ? left : nil
+                let left = (state.lanes[id.job] ?? 1) - 1
+                state.lanes[id.job] = left > 0 ? left : nil
             }
         }
         do {
-            try await work(on: batch)
+            try await work(on: id)
         } catch {
-            renewer.withTable { $0.remove(batch) }
+            renewer.withTable { $0.remove(id) }
             throw error
         }
         return true
     }
 
+    /// A batch that this worker has leased and counts; its calls are not in flight yet.
+    private func take() async throws -> BatchID? {
+        let (passing, exhausted) = state.withLock { state in
+            let passing = state.lanes.filter { $0.value * 2 >= configuration.concurrentBatches }.map(\.key)
+            defer { state.slots.beginTake() }
+            return (passing, state.slots.exhausted)
+        }
+        do {
+            let sent = clock.now
+            let taken = try await leases.take(worker: id, count: 1, passing: passing, excluding: exhausted)
+            if let batch = taken.batches.first {
+                renewer.withTable { $0.took([batch], from: taken.incarnation, sent: sent) }
+                let now = clock.now
+                let shouldTell = state.withLock { state in
+                    state.lanes[batch.job, default: 0] += 1
+                    return state.closed.took(from: batch.job, now: now)
+                }
+                if shouldTell { await tell() }
+                return batch
+            }
+            endTake()
+            return nil
+        } catch {
+            endTake()
+            throw error
+        }
+    }
+
+    private func endTake() { state.withLock { $0.slots.endTake() } }
+
+    /// Tells the leader that a job may be done; it also looks by itself.
+    private func tell() async {
+        do {
+            try await leases.wake(.coordinators)
+        } catch {
+            log.debug("wake_failed", [("error", .string("\(error)"))])
+        }
+    }
+
     private func work(on id: BatchID) async throws {
         let started = clock.now
-        let claimed = try await store.claim([id], worker: self.id)
-        guard let batch = claimed.first else {
+        guard let (batch, work) = try await claim(id, started: started) else {
             // Somebody else has it, it is closed, or its job ended: an offer that was out of date.
-            try await letGo(id)
-            return
+            return try await letGo(id)
         }
+        switch work {
+        case .deviceMethod: return  // It keeps its lease and goes on beside the lanes.
+        case nil: break
+        case .twinPatch(let patch):
+            do {
+                try await execute(batch, patch)
+            } catch {
+                await giveBack(batch)
+                throw error
+            }
+        }
+        try await letGo(id)
+        let duration = clock.now - started
+        metrics.observe("muster_batch_seconds", "Time from claim to recorded result of a batch", duration)
+    }
+
+    /// Claims a batch that was taken, and begins it if it is one of calls; nil when it cannot be claimed.
+    private func claim(_ id: BatchID, started: Instant) async throws -> (ClaimedBatch, JobCache.Work?)? {
+        // By then its calls are counted themselves.
+        defer { endTake() }
+        guard let batch = try await store.claim([id], worker: self.id).first else { return nil }
         renewer.withTable { $0.claimed(id, fence: batch.fence) }
-        let work: JobCache.Work?
         do {
-            work = try await cache.work(of: batch.id.job)
-            if case .twinPatch(let patch) = work { try await execute(batch, patch) }
+            let work = try await cache.work(of: batch.id.job)
+            if case .deviceMethod(let call) = work { begin(batch, call, started: started) }
+            return (batch, work)
         } catch {
             await giveBack(batch)
             throw error
         }
-        // A method batch keeps its lease and goes on beside the lanes.
-        if case .deviceMethod(let call) = work { return begin(batch, call, started: started) }
-        try await letGo(id)
-        let duration = clock.now - started
-        metrics.observe("muster_batch_seconds", "Time from claim to recorded result of a batch", duration)
     }
 
     private func execute(_ batch: ClaimedBatch, _ patch: JobStore.BatchPatch) async throws {
@@ -195,7 +238,7 @@ package final class Worker: Sendable {
         switch ending {
         case .closed(let succeeded, let failed):
             recorded(succeeded: succeeded, failed: failed)
-            state.withLock { $0.hasClosed = true }
+            state.withLock { $0.closed.add(batch.id.job) }
         case .leaseLost: refused(batch)
         case .abandoned: await abandon(batch)
         }
@@ -251,11 +294,8 @@ package final class Worker: Sendable {
 
     /// Nothing to do: tells the leader that batches were closed, then waits for a wake-up or looks by itself later.
     private func idle() async throws {
-        let hasClosed = state.withLock { state in
-            defer { state.hasClosed = false }
-            return state.hasClosed
-        }
-        if hasClosed { try await leases.wake(.coordinators) }
+        let now = clock.now
+        if state.withLock({ $0.closed.foundNothing(now: now) }) { try await leases.wake(.coordinators) }
         // Calls in flight that end make room for a job that had to wait; nobody else tells.
         let hasCalls = state.withLock { !$0.slots.exhausted.isEmpty }
         let timeout = random.jittered(hasCalls ? Limits.exhaustedPoll : Limits.idlePoll)
@@ -278,7 +318,8 @@ package final class Worker: Sendable {
 
     private func farewell() async {
         do {
-            if state.withLock(\.hasClosed) { try await leases.wake(.coordinators) }
+            let now = clock.now
+            if state.withLock({ $0.closed.foundNothing(now: now) }) { try await leases.wake(.coordinators) }
             try await store.remove(id)
             log.info("worker_drained", [("items", .integer(itemsDone))])
         } catch {

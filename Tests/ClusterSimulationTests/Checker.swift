@@ -109,8 +109,11 @@ final class Checker {
         }
     }
 
+    /// By a job that goes on: of a job that is being ended the leader takes the batches.
     private func isClaimed(_ id: BatchID) -> Bool {
-        world.postgres.jobs[Int(id.job) - 1].batches.contains { $0.batch == id.batch && $0.state == .claimed }
+        let job = world.postgres.jobs[Int(id.job) - 1]
+        return job.row.state == .running
+            && job.batches.contains { $0.batch == id.batch && $0.state == .claimed }
     }
 
     // MARK: Calls

@@ -78,6 +78,7 @@ final class SimulatedGateway: Process {
         guard isAlive, isListening else { return }
         world.note("\(name) drains")
         isListening = false
+        if world.isBroken(.gatewayLeavesSilently) { return leave() }
         closeSessions()
     }
 
@@ -88,7 +89,6 @@ final class SimulatedGateway: Process {
     }
 
     private func retire() {
-        if world.isBroken(.gatewayLeavesSilently) { return leave() }
         redis("retire", { $0.retire(self.id) }) { _ in self.hasLeft = true }
     }
 

@@ -12,7 +12,7 @@ final class SimulatedWorker: Process {
     private(set) var id = WorkerID("")
     var table = LeaseTable()
     private var lanes: [Int64: Int] = [:]
-    private var hasClosed = false
+    private var closed = ClosedJobs()
     private(set) var shard: Int64 = 0
     /// Method batches, which run beside the lanes.
     var works: [Claim: MethodWork] = [:]
@@ -31,7 +31,7 @@ final class SimulatedWorker: Process {
     override func begin() {
         id = WorkerID("\(name)#\(life)")
         shard = id.counterShard
-        (table, lanes, hasClosed) = (LeaseTable(), [:], false)
+        (table, lanes, closed) = (LeaseTable(), [:], ClosedJobs())
         (works, slots, runs) = ([:], CallSlots(limit: world.callLimit), 0)
         (drainingSince, openLanes) = (nil, Limits.concurrentBatches)
         receiveAnswers()
@@ -106,7 +106,11 @@ final class SimulatedWorker: Process {
                 guard let batch = taken.batches.first else { return self.idle() }
                 self.table.took([batch], from: taken.incarnation, sent: sent)
                 self.lanes[batch.job, default: 0] += 1
-                self.claim(batch)
+                if self.closed.took(from: batch.job, now: self.now) {
+                    self.redis("wake", { $0.wake(.coordinators) }) { _ in self.claim(batch) }
+                } else {
+                    self.claim(batch)
+                }
             }
         }
     }
@@ -130,8 +134,7 @@ final class SimulatedWorker: Process {
                 self.lane()
             }
         }
-        guard hasClosed else { return rest() }
-        hasClosed = false
+        guard closed.foundNothing(now: now) else { return rest() }
         redis("wake", { $0.wake(.coordinators) }) { _ in rest() }
     }
 
@@ -194,7 +197,7 @@ final class SimulatedWorker: Process {
                     { .success($0.failBatchItems(batch, seqs: seqs, code: .argumentInvalid, shard: self.shard)) }
                 ) { self.patched(batch, run, $0) }
             case .end(let ending):
-                if case .closed = ending { hasClosed = true }
+                if case .closed = ending { closed.add(batch.id.job) }
                 if case .abandoned = ending {
                     table.remove(batch.id)
                     giveBack(batch) { self.done(batch.id, failed: false) }

@@ -171,4 +171,16 @@ private func state(_ dispatches: [Dispatch] = []) -> MethodBatchState {
         slots.take(500, for: 2)
         #expect(slots.exhausted == [1], "a second job has room")
     }
+
+    @Test func lanesThatTakeAtTheSameTimeKeepTheLimit() {
+        var slots = CallSlots(limit: 2 * 1000)
+        slots.take(500, for: 1)
+        #expect(slots.exhausted.isEmpty)
+        slots.beginTake()
+        #expect(slots.exhausted == [1], "another lane may be taking the second batch")
+        slots.endTake()
+        #expect(slots.exhausted.isEmpty, "there was none")
+        slots.take(500, for: 1)
+        #expect(slots.exhausted == [1] && slots.inFlight == 1000)
+    }
 }

@@ -14,6 +14,7 @@ import ServiceKit
 import Sockets
 import Synchronization
 import TwinStore
+import Worker
 
 enum DevCommand {
     static let spec = CommandSpec(
@@ -106,7 +107,7 @@ enum DevCommand {
         let policies = try await apiStores.twins.policies()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for worker in workers {
-                group.addTask { await ServiceRoles.runWorker(worker, concurrentBatches: concurrency) }
+                group.addTask { await ServiceRoles.runWorker(worker, .init(concurrentBatches: concurrency)) }
             }
             let (devices, devicesListen) = AsyncStream.makeStream(of: [SocketAddress].self)
             group.addTask {

@@ -124,11 +124,10 @@ enum ServiceRoles {
     }
 
     /// Works until the task is cancelled, then drains.
-    static func runWorker(_ stores: Stores, concurrentBatches: Int, drain: Duration = Limits.drainDuration) async {
+    static func runWorker(_ stores: Stores, _ configuration: Worker.Configuration) async {
         let worker = Worker(
             id: WorkerID(incarnation("worker", random: stores.random)),
-            configuration: .init(concurrentBatches: concurrentBatches, drainDuration: drain),
-            store: stores.jobs, leases: stores.leases,
+            configuration: configuration, store: stores.jobs, leases: stores.leases,
             routes: stores.routes,
             clock: stores.clock, random: stores.random, log: stores.log, metrics: stores.metrics)
         stores.log.info("worker_started", [("worker", .string(worker.id.text))])
