@@ -63,7 +63,11 @@ package final class RedisModel {
         content.ready.firstIndex { !($0 < batch) } ?? content.ready.count
     }
 
-    package func forgetJob(_ job: Int64) { content.ready.removeAll { $0.job == job } }
+    package func forgetJob(_ job: Int64) -> Int {
+        let before = content.ready.count
+        content.ready.removeAll { $0.job == job }
+        return before - content.ready.count
+    }
 
     // MARK: Leases
 

@@ -25,7 +25,7 @@ package struct Ender: Sendable {
     package func endItems(
         of job: Int64, isCancelled: Bool, isLeading: () -> Bool
     ) async throws(StoreError) -> Int64 {
-        try await leases.forget(job: job)
+        let forgotten = try await leases.forget(job: job)
         var ended: Int64 = 0
         var done: Int64 = 0
         while isLeading() {
@@ -33,6 +33,11 @@ package struct Ender: Sendable {
             ended += chunk.items
             done += chunk.batches
             if chunk.batches == 0 { break }
+        }
+        // What is still ready has calls that somebody must ask for. Its offers went with those of the others, and the sweep
+        // would give them back only after seconds, to lose them again to the next round of the end.
+        if forgotten > 0, isCancelled {
+            try await leases.offer(try await store.readyBatches(of: job, limit: Limits.sweepBatches))
         }
         while isLeading() {
             let parked = try await store.endWaiting(job: job, isCancelled: isCancelled)

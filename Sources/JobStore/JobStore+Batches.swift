@@ -190,9 +190,16 @@ extension JobStore {
         return batches
     }
 
-    /// A page of ready batches of running jobs in key order.
+    /// A page of ready batches that workers can claim, in key order: of running jobs, and of cancelled ones those whose
+    /// calls somebody must ask for.
     package func readyBatches(after: BatchID?, limit: Int) async throws(StoreError) -> [BatchID] {
-        try ids(await pool.run(Statements.listReadyBatches, page(after, limit)))
+        try ids(await pool.run(Statements.listReadyBatches, page(after, limit) + [.integer(.max)]))
+    }
+
+    /// The same of one job.
+    package func readyBatches(of job: Int64, limit: Int) async throws(StoreError) -> [BatchID] {
+        let before = BatchID(job: job, batch: -1)
+        return try ids(await pool.run(Statements.listReadyBatches, page(before, limit) + [.integer(job)]))
     }
 
     private func page(_ after: BatchID?, _ limit: Int) -> [Parameter] {

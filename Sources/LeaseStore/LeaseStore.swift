@@ -67,9 +67,11 @@ package struct LeaseStore: Sendable {
         return Int(try reply.integer(in: "offer_batches"))
     }
 
-    /// Takes a job that is being ended out of the offers.
-    package func forget(job: Int64) async throws(StoreError) {
-        _ = try await redis.run(Scripts.forgetJob, keys: [keys.ready], arguments: [.text(BatchID.digits(job))])
+    /// Takes a job that is being ended out of the offers. Returns how many of its batches were offered.
+    package func forget(job: Int64) async throws(StoreError) -> Int {
+        let reply = try await redis.run(
+            Scripts.forgetJob, keys: [keys.ready], arguments: [.text(BatchID.digits(job))])
+        return Int(try reply.integer(in: "forget_job"))
     }
 
     // MARK: Leases

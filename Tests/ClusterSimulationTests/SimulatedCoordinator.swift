@@ -204,19 +204,34 @@ final class SimulatedCoordinator: Process {
 
     private func end(_ job: Int64, _ isCancelled: Bool, _ leadership: Leadership) {
         redis("forget_job", { $0.forgetJob(job) }) { result in
-            guard case .success = result else { return self.ended(job, failed: true) }
-            self.endBatches(job, isCancelled, leadership, 0)
+            guard case .success(let forgotten) = result else { return self.ended(job, failed: true) }
+            self.endBatches(job, isCancelled, leadership, 0, forgotten)
         }
     }
 
-    private func endBatches(_ job: Int64, _ isCancelled: Bool, _ leadership: Leadership, _ done: Int64) {
+    private func endBatches(
+        _ job: Int64, _ isCancelled: Bool, _ leadership: Leadership, _ done: Int64, _ forgotten: Int
+    ) {
         guard self.leadership == leadership else { return ended(job) }
         write("end_batches", { .success($0.endBatches(job: job, limit: 2, isCancelled: isCancelled)) }) { result in
             guard case .success(let chunk) = result else { return self.ended(job, failed: true) }
             if chunk.batches > 0 {
-                self.endBatches(job, isCancelled, leadership, done + chunk.batches)
+                self.endBatches(job, isCancelled, leadership, done + chunk.batches, forgotten)
+            } else if forgotten > 0, isCancelled {
+                self.offerAgain(job, leadership, done)
             } else {
                 self.endWaiting(job, isCancelled, leadership, done)
+            }
+        }
+    }
+
+    /// Batches with calls that somebody must ask for.
+    private func offerAgain(_ job: Int64, _ leadership: Leadership, _ done: Int64) {
+        read("list_ready_batches", { $0.listReadyBatches().filter { $0.job == job } }) { result in
+            guard case .success(let batches) = result else { return self.ended(job, failed: true) }
+            self.redis("offer_batches", { $0.offerBatches(batches) }) { result in
+                guard case .success = result else { return self.ended(job, failed: true) }
+                self.endWaiting(job, true, leadership, done)
             }
         }
     }

@@ -1,11 +1,11 @@
 -- Ready batches of running jobs, and of cancelled ones those with dispatches, to be offered to the workers again. An
 -- offer that Redis knows already changes nothing.
--- $1 bigint job and $2 integer batch of the last row of the page before, $3 integer limit
+-- $1 bigint job and $2 integer batch of the last row of the page before, $3 integer limit, $4 bigint the last job
 -- Returns job and batch in key order. Index: work_batches_live.
 SELECT b.job, b.batch
 FROM work_batches b
 JOIN jobs j USING (job)
-WHERE b.state = 'ready' AND (b.job, b.batch) > ($1::bigint, $2::integer)
+WHERE b.state = 'ready' AND (b.job, b.batch) > ($1::bigint, $2::integer) AND b.job <= $4::bigint
   AND j.expired_at IS NULL
   AND (j.state = 'running'
        OR j.state = 'cancelling' AND EXISTS (SELECT FROM dispatches d WHERE d.job = b.job AND d.batch = b.batch))

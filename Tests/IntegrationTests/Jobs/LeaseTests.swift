@@ -90,7 +90,7 @@ import TwinModel
                 try await world.leases.take(worker: worker, count: 3, passing: [1]).batches.map(\.job) == [9, 1, 1])
             // Offering what is leased or offered changes nothing.
             #expect(try await world.leases.offer([BatchID(job: 1, batch: 0), BatchID(job: 1, batch: 5)]) == 0)
-            try await world.leases.forget(job: 1)
+            #expect(try await world.leases.forget(job: 1) == 2)
             #expect(try await world.leases.take(worker: worker, count: 3, passing: []).batches.isEmpty)
             let renewed = try await world.leases.renew(worker: worker, batches: [taken[0], BatchID(job: 3, batch: 3)])
             #expect(renewed.lost == [BatchID(job: 3, batch: 3)])

@@ -1,6 +1,7 @@
 // Goal: a job that is stopped, by a person or by its time, tells the truth about calls that a dead worker made (I2, I5).
 // Method: a dead worker is one that claims, dispatches, calls, and is never heard of again.
 
+import Coordinator
 import JSON
 import JobModel
 import JobStore
@@ -62,6 +63,34 @@ import Testing
             #expect(job.statistics == JobStatistics(devices: 3, succeeded: 1, cancelled: 2))
             #expect(try await outcomes(world) == ["succeeded", "cancelled JobCancelled", "cancelled JobCancelled"])
             #expect(gateway.calls == [Self.devices[0]: 1], "nothing is sent after the cancel")
+            await gateway.die()
+        }
+    }
+
+    /// Each round of the end takes the cancelled job out of the offers. Batches with calls to ask for must come back at
+    /// once, or nobody asks while workers are busy when the sweep offers them.
+    @Test func theEndOfACancelledJobKeepsCallsToAskForOnOffer() async throws {
+        try await JobWorld.run { world in
+            try await world.addDevices(3) { _ in [:] }
+            let gateway = DeviceDouble("g", world) { _, _ in .silence }
+            try await gateway.start()
+            try await gateway.connect(Self.devices)
+            let coordinator = try await world.startCoordinator()
+            try await put(world)
+            try await deadWorker(world, gateway: gateway)
+            _ = try await world.store.cancel(try JobID("m"), actor: "test", strict: false)
+            await world.stop(coordinator)
+            // What the sweep does when the lease has run out.
+            let batch = try #require(try await world.store.claimedBatches(after: nil, limit: 1).first)
+            try await world.leases.release(worker: WorkerID("dead"), batches: [batch.id])
+            let returned = try await world.store.giveBack([(batch.id, batch.fence)])
+            #expect(try await world.leases.offer(returned) == 1)
+            let ender = Ender(store: world.store, leases: world.leases, log: .silent, metrics: Metrics())
+            for _ in 1...2 {
+                #expect(try await ender.endItems(of: batch.id.job, isCancelled: true) { true } == 0)
+            }
+            let taken = try await world.leases.take(worker: WorkerID("next"), count: 1, passing: [])
+            #expect(taken.batches == [batch.id])
             await gateway.die()
         }
     }
