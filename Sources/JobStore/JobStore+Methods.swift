@@ -5,6 +5,7 @@ internal import JSON
 package import JobModel
 internal import Postgres
 package import ServiceKit
+internal import StoreKit
 
 /// An item of a claimed batch that has no outcome.
 package struct OpenItem: Sendable, Hashable {
@@ -80,17 +81,22 @@ package struct ItemResult: Sendable, Hashable {
 extension JobStore {
     package func openItems(of batch: ClaimedBatch) async throws(StoreError) -> [OpenItem] {
         var items: [OpenItem] = []
-        for row in try await pool.run(Statements.listOpenItems, key(batch) + [.integer(batch.slot)]) {
+        for row in try await pool.run(Self.listing(of: batch), Self.key(batch) + [.integer(batch.slot)]) {
             items.append(
                 OpenItem(seq: try row.get("seq"), deviceID: try row.get("device_id"), attempt: try row.get("attempt")))
         }
         return items
     }
 
+    /// The statement that lists open items, for the partition of the batch.
+    static func listing(of batch: ClaimedBatch) -> Statement {
+        Statements.listOpenItems.filling(["items": "work_items_\(batch.slot)"], isPrepared: true)
+    }
+
     /// Of earlier claims, oldest first.
     package func dispatches(before batch: ClaimedBatch) async throws(StoreError) -> [Dispatch] {
         var dispatches: [Dispatch] = []
-        for row in try await pool.run(Statements.listDispatches, key(batch)) {
+        for row in try await pool.run(Statements.listDispatches, Self.key(batch)) {
             let seqs: [Int64] = try row.get("seqs")
             dispatches.append(
                 Dispatch(
@@ -122,7 +128,7 @@ extension JobStore {
     ) async throws(StoreError) -> Set<String>? {
         let rows = try await pool.run(
             Statements.insertDispatches,
-            key(batch) + [
+            Self.key(batch) + [
                 .textArray(parts.map(\.gateway)), .textArray(parts.map(\.incarnation)),
                 .json(.array(parts.map { .array($0.seqs.map { .integer($0) }) })), .integer(sendBefore),
                 .integer(response.milliseconds), .integer(Limits.dispatchTimeLeft.milliseconds),
@@ -134,31 +140,56 @@ extension JobStore {
 
     /// Forgets the dispatches of a batch of which each call is recorded or certainly not sent.
     package func settleDispatches(of batch: ClaimedBatch) async throws(StoreError) {
-        _ = try await pool.run(Statements.settleDispatches, key(batch))
+        _ = try await pool.run(Statements.settleDispatches, Self.key(batch))
     }
 
     package func record(
         _ results: [ItemResult], of batch: ClaimedBatch, shard: Int64
     ) async throws(StoreError) -> Execution {
-        let rows = try await pool.run(
-            Statements.recordResults,
-            key(batch) + [
-                .integer(batch.slot), .integer(shard), .integerArray(results.map(\.seq)),
-                .textArray(results.map { ($0.error == nil ? ItemState.succeeded : .failed).rawValue }),
-                .textArray(results.map { $0.error?.rawValue }), .textArray(results.map(\.text)),
-                .textArray(results.map(\.response)),
-            ])
+        let (statement, parameters) = Self.recording(results, of: batch, shard: shard)
+        let rows = try await pool.run(statement, parameters)
         guard let row = rows.first else { return .leaseLost }
         let open: Int64? = try row.get("open")
         guard let open else { return .leaseLost }
         return .recorded(succeeded: try row.get("succeeded"), failed: try row.get("failed"), open: open, changed: [])
     }
 
+    /// Seqs that lie further apart than this many for each result are named to the index one by one; up to there it is
+    /// cheaper to read them all (500 results: 2.5 µs each, against 3.5).
+    private static let denseSpread: Int64 = 4
+
+    /// The statement that records results, for the partition of the batch and for how far apart its items lie.
+    static func recording(_ results: [ItemResult], of batch: ClaimedBatch, shard: Int64) -> (Statement, [Parameter]) {
+        let sorted = results.sorted { $0.seq < $1.seq }
+        var parts = ["items": "work_items_\(batch.slot)"]
+        if let first = sorted.first, let last = sorted.last,
+            last.seq - first.seq < Int64(sorted.count) * denseSpread
+        {
+            parts["among"] = "true"
+        }
+        var outcomes = "{"
+        for result in sorted {
+            if outcomes.utf8.count > 1 { outcomes += "," }
+            outcomes += "\"\(result.seq)\":[\(result.response ?? "null")"
+            if let error = result.error {
+                outcomes += ",\"\(error.rawValue)\",\(result.text.map { JSONValue.string($0).text } ?? "null")"
+            }
+            outcomes += "]"
+        }
+        outcomes += "}"
+        return (
+            Statements.recordResults.filling(parts, isPrepared: true),
+            Self.key(batch) + [
+                .integer(batch.slot), .integer(shard), .integerArray(sorted.map(\.seq)), .text(outcomes),
+            ]
+        )
+    }
+
     /// Takes items off their batch until their devices come; returns what is open in the batch, nil when nothing was
     /// changed: the lease was lost, or the job was cancelled.
     package func park(_ seqs: [Int64], of batch: ClaimedBatch) async throws(StoreError) -> Int64? {
         let rows = try await pool.run(
-            Statements.parkItems, key(batch) + [.integer(batch.slot), .integerArray(seqs)])
+            Statements.parkItems, Self.key(batch) + [.integer(batch.slot), .integerArray(seqs)])
         return try rows.first?.get("open")
     }
 
@@ -227,7 +258,7 @@ extension JobStore {
         return gateways
     }
 
-    private func key(_ batch: ClaimedBatch) -> [Parameter] {
+    static func key(_ batch: ClaimedBatch) -> [Parameter] {
         [.integer(batch.id.job), .integer(Int64(batch.id.batch)), .integer(batch.fence.value)]
     }
 }

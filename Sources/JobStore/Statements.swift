@@ -35,7 +35,7 @@ enum Statements {
     static let listGateways = Statement("list_gateways", PackageResources.list_gateways_sql)
     static let listHeldBatches = Statement("list_held_batches", PackageResources.list_held_batches_sql)
     static let listJobs = Statement("list_jobs", PackageResources.list_jobs_sql)
-    static let listOpenItems = Statement("list_open_items", PackageResources.list_open_items_sql, isPrepared: false)
+    static let listOpenItems = Statement("list_open_items", PackageResources.list_open_items_sql)
     static let listReadyBatches = Statement("list_ready_batches", PackageResources.list_ready_batches_sql)
     static let listRecoveredItems = Statement(
         "list_recovered_items", PackageResources.list_recovered_items_sql, isPrepared: false)
@@ -52,7 +52,7 @@ enum Statements {
     static let readJobWork = Statement("read_job_work", PackageResources.read_job_work_sql)
     static let readNextStart = Statement("read_next_start", PackageResources.read_next_start_sql)
     static let recordHeartbeat = Statement("record_heartbeat", PackageResources.record_heartbeat_sql)
-    static let recordResults = Statement("record_results", PackageResources.record_results_sql, isPrepared: false)
+    static let recordResults = Statement("record_results", PackageResources.record_results_sql)
     static let recountJobs = Statement("recount_jobs", PackageResources.recount_jobs_sql)
     static let recoverJobs = Statement("recover_jobs", PackageResources.recover_jobs_sql, isPrepared: false)
     static let recoverLives = Statement("recover_lives", PackageResources.recover_lives_sql, isPrepared: false)

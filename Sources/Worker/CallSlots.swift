@@ -21,6 +21,8 @@ package struct CallSlots: Sendable {
         held[job] = left > 0 ? left : nil
     }
 
+    package func holdsCalls(of job: Int64) -> Bool { held[job] != nil }
+
     /// Jobs that may not take another batch now. One that holds nothing may always take its first. Each take that was
     /// begun counts as a batch of every job, so that several lanes together keep the limit, too.
     package var exhausted: [Int64] {

@@ -15,25 +15,37 @@ extension Worker {
         state.withLock { state in
             state.slots.take(size, for: batch.id.job)
             state.methodBatches[batch.id] = Task {
-                await run(batch, call, started: started)
-                self.state.withLock { state in
+                let isClosed = await run(batch, call, started: started)
+                let mustTell = self.state.withLock { state in
                     state.slots.release(size, of: batch.id.job)
                     state.methodBatches[batch.id] = nil
+                    return state.endedBatch(of: batch.id.job, isClosed: isClosed)
                 }
+                if mustTell { await tellLeader() }
             }
         }
     }
 
-    private func run(_ batch: ClaimedBatch, _ call: MethodCall, started: Instant) async {
+    /// Nobody else would tell while the lanes sleep. If it fails, the sweep looks within a second.
+    private func tellLeader() async {
+        do {
+            try await leases.wake(.coordinators)
+        } catch {
+            log.debug("wake_failed", [("error", .string("\(error)"))])
+        }
+    }
+
+    /// Whether the batch was closed.
+    private func run(_ batch: ClaimedBatch, _ call: MethodCall, started: Instant) async -> Bool {
+        var isClosed = false
         do {
             let ending = try await methods.execute(
                 batch, call: call, started: started, permission: { permission(batch) },
                 ended: { recorded(succeeded: $0, failed: $1) })
             switch ending {
             case .closed:
+                isClosed = true
                 try await letGo(batch.id)
-                // Nobody else would tell the leader while the lanes sleep.
-                try await leases.wake(.coordinators)
             case .unfinished:
                 renewer.withTable { $0.remove(batch.id) }
                 await giveBack(batch)
@@ -54,6 +66,7 @@ extension Worker {
             await pauseAfterFailure()
             await giveBack(batch)
         }
+        return isClosed
     }
 
     private func permission(_ batch: ClaimedBatch) -> MethodBatchRun.Permission {

@@ -59,6 +59,15 @@ package final class Worker: Sendable {
         var slots: CallSlots
         /// Method batches that run beside the lanes.
         var methodBatches: [BatchID: Task<Void, Never>] = [:]
+        /// Jobs of which method batches were closed since the leader was told.
+        var closedMethods: Set<Int64> = []
+
+        /// Whether the leader is to be told now: a round of its costs eight statements, as much as a batch of calls, so
+        /// only a batch that may have been the job's last calls for one. While the job has calls here, it is not done.
+        mutating func endedBatch(of job: Int64, isClosed: Bool) -> Bool {
+            if isClosed { closedMethods.insert(job) }
+            return !slots.holdsCalls(of: job) && closedMethods.remove(job) != nil
+        }
     }
     let state: Mutex<State>
     let methods: MethodExecutor

@@ -1,11 +1,13 @@
 -- Records outcomes of direct methods: items, counters and the batch's state in one statement and one commit.
--- $1 bigint job, $2 integer batch, $3 bigint fence, $4 bigint slot, $5 integer counter shard, $6 integer[] seqs,
--- $7 text[] states (succeeded or failed), $8 text[] error codes or null, $9 text[] error texts or null,
--- $10 text[] responses as JSON or null
+-- $1 bigint job, $2 integer batch, $3 bigint fence, $4 bigint slot, $5 integer counter shard, $6 integer[] seqs in
+-- their order, $7 jsonb outcomes by seq: [response] of a call that succeeded, [response or null, error code, error text]
+-- of one that failed
 -- Returns one row: succeeded, failed and what is still open; open is null when the lease was lost (nothing changed).
 -- The epoch is not tested: a call that was in flight when the job was cancelled is recorded when it answers.
--- Index: work_items by its key, between the least and the greatest seq. The outcomes are looked up in the arrays and not
--- joined, so no plan can read the job's items once for each outcome.
+-- Index: work_items by its key, between the least and the greatest seq. The outcomes are looked up in the object and not
+-- joined, so no plan can read the job's items once for each outcome; in an array each look would cost its length.
+-- Where the seqs lie far apart, `among` names them to the index as well. The positions stand in subqueries and the
+-- partition is named, so that the plan is a kept one (as in patch_batch).
 -- Safe: the batch's row is locked and its fence tested on the newest version; an item is written while it is pending.
 WITH held AS MATERIALIZED (
     SELECT b.batch
@@ -13,13 +15,15 @@ WITH held AS MATERIALIZED (
     WHERE b.job = $1::bigint AND b.batch = $2::integer AND b.fence = $3::bigint AND b.state = 'claimed'
     FOR UPDATE
 ), result AS (
-    UPDATE work_items i
+    UPDATE /*items:*/ work_items /*:items*/ i
     SET (state, error_code, error_text, response) =
-            (SELECT ($7::text[])[n]::item_state, ($8::text[])[n], ($9::text[])[n], ($10::text[])[n]::jsonb
-             FROM array_position($6::integer[], i.seq) AS n),
+            (SELECT (CASE WHEN o -> 1 IS NULL THEN 'succeeded' ELSE 'failed' END)::item_state, o ->> 1, o ->> 2,
+                    nullif(o -> 0, 'null')
+             FROM (SELECT $7::jsonb -> i.seq::text AS o OFFSET 0) AS outcome),
         attempt = i.attempt + 1, updated_at = clock_timestamp()
-    WHERE i.slot = $4::bigint AND i.job = $1 AND i.batch = $2 AND i.state = 'pending' AND i.seq = ANY ($6)
-      AND i.seq BETWEEN (SELECT min(seq) FROM unnest($6) AS seq) AND (SELECT max(seq) FROM unnest($6) AS seq)
+    WHERE i.slot = $4::bigint AND i.job = $1 AND i.batch = $2 AND i.state = 'pending'
+      AND i.seq BETWEEN (SELECT ($6::integer[])[1]) AND (SELECT $6[cardinality($6)])
+      AND /*among:*/ i.seq = ANY ($6) /*:among*/ AND $7 ? i.seq::text
       AND EXISTS (SELECT FROM held)
     RETURNING i.state
 ), tally AS (
