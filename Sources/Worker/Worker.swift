@@ -228,7 +228,14 @@ package final class Worker: Sendable {
     private func claim(_ id: BatchID, started: Instant) async throws -> (ClaimedBatch, JobCache.Work?)? {
         // By then its calls are counted themselves.
         defer { endTake() }
-        guard let batch = try await store.claim([id], worker: self.id).first else { return nil }
+        let claimed: [ClaimedBatch]
+        do {
+            claimed = try await store.claim([id], worker: self.id)
+        } catch {
+            await handOn(id)
+            throw error
+        }
+        guard let batch = claimed.first else { return nil }
         renewer.withTable { $0.claimed(id, fence: batch.fence) }
         do {
             let work = try await cache.work(of: batch.id.job)
@@ -289,16 +296,32 @@ package final class Worker: Sendable {
         try await leases.release(worker: id, batches: [batch])
     }
 
-    /// After a failure: makes the batch ready for others at once. If that fails too, the sweep does it later.
+    /// After a failure: makes the batch ready for others at once.
     func giveBack(_ batch: ClaimedBatch) async {
         do {
-            let returned = try await store.giveBack([(batch.id, batch.fence)])
-            try await leases.release(worker: id, batches: [batch.id])
-            try await leases.offer(returned)
+            await handOn(batch.id, try await store.giveBack([(batch.id, batch.fence)]))
         } catch {
-            log.warning(
-                "give_back_failed", [("batch", .string(batch.id.description)), ("error", .string("\(error)"))])
+            reportHandOn(batch.id, error)
+            // Without a lease the sweep takes it within a second or two, with one only when that has run out.
+            await handOn(batch.id, [])
         }
+    }
+
+    /// After a failed claim nobody knows whether it was made, and perhaps only this worker cannot reach PostgreSQL. If it
+    /// was made, the offer leads to nothing, and the sweep takes the batch back because it has no lease.
+    private func handOn(_ batch: BatchID) async { await handOn(batch, [batch]) }
+
+    private func handOn(_ batch: BatchID, _ offered: [BatchID]) async {
+        do {
+            try await letGo(batch)
+            try await leases.offer(offered)
+        } catch {
+            reportHandOn(batch, error)
+        }
+    }
+
+    private func reportHandOn(_ batch: BatchID, _ error: any Error) {
+        log.warning("give_back_failed", [("batch", .string(batch.description)), ("error", .string("\(error)"))])
     }
 
     /// Nothing to do: tells the leader that batches were closed, then waits for a wake-up or looks by itself later.

@@ -143,7 +143,7 @@ final class SimulatedWorker: Process {
         write("claim_batches", { .success($0.claimBatches([id], worker: self.id)) }) { result in
             switch result {
             case .failure:
-                self.done(id, failed: true)
+                self.handOn(id, [id]) { self.done(id, failed: true) }
             case .success(let claimed):
                 guard let batch = claimed.first else { return self.letGo(id) { self.done(id, failed: $0) } }
                 self.table.claimed(id, fence: batch.fence)
@@ -166,14 +166,21 @@ final class SimulatedWorker: Process {
         }
     }
 
-    /// After a failure: makes the batch ready for others at once. If that fails too, the sweep does it later.
+    /// After a failure: makes the batch ready for others at once. If that fails, the sweep does it, as it has no lease.
     func giveBack(_ batch: ClaimedBatch, _ then: @escaping () -> Void) {
         write("return_batches", { .success($0.returnBatches([(batch.id, batch.fence)])) }) { result in
-            guard case .success(let returned) = result else { return then() }
-            self.redis("release_leases", { $0.releaseLeases(worker: self.id, batches: [batch.id]) }) { result in
-                guard case .success = result else { return then() }
-                self.redis("offer_batches", { $0.offerBatches(returned) }) { _ in then() }
+            if case .success(let returned) = result {
+                self.handOn(batch.id, returned, then)
+            } else {
+                self.handOn(batch.id, [], then)
             }
+        }
+    }
+
+    private func handOn(_ batch: BatchID, _ offered: [BatchID], _ then: @escaping () -> Void) {
+        letGo(batch) { isFailed in
+            guard !isFailed, !offered.isEmpty else { return then() }
+            self.redis("offer_batches", { $0.offerBatches(offered) }) { _ in then() }
         }
     }
 

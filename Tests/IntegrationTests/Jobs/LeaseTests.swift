@@ -6,10 +6,13 @@ import JSON
 import JobModel
 import JobStore
 import LeaseStore
+import Postgres
 import Redis
 import ServiceKit
+import TestKit
 import Testing
 import TwinModel
+import Worker
 
 @Suite struct LeaseTests {
     let patch = JobStore.BatchPatch(TwinUpdate(stored: ["tags": ["a": 1]]))
@@ -135,6 +138,30 @@ import TwinModel
             #expect(try await world.leases.offer([batches[1]]) == 0)
             let after = try await ends()
             #expect(after.count == 2 && after.allSatisfy { $0 < before + 120_000 }, "\(before), \(after)")
+        }
+    }
+
+    /// A worker that reaches Redis and not PostgreSQL must not keep from others, for a lease's time, what it takes.
+    @Test func aWorkerWithoutPostgresHandsOnWhatItTakes() async throws {
+        try await JobWorld.run { world in
+            let address = "\(try #require(world.stores).postgresConnectionString) dbname=missing"
+            let (log, metrics) = (TestLog(), Metrics())
+            let pool = PostgresPool(
+                PostgresConfiguration(connectionString: address), clock: world.clock, random: SystemRandom(),
+                log: .silent, metrics: metrics)
+            let worker = Worker(
+                id: WorkerID("cut-off"), configuration: .init(), store: JobStore(pool: pool), leases: world.leases,
+                routes: world.routes, clock: world.clock, random: SystemRandom(), log: log.log, metrics: metrics)
+            let batch = BatchID(job: 1, batch: 0)
+            try await world.leases.offer([batch])
+            let run = Task { await worker.run() }
+            try await eventually("a failed claim", within: JobWorld.patience) {
+                log.events.contains { $0.name == "lane_failed" }
+            }
+            run.cancel()
+            await run.value
+            #expect(try await world.leases.take(worker: WorkerID("next"), count: 1, passing: []).batches == [batch])
+            await pool.close()
         }
     }
 
