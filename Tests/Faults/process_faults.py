@@ -6,7 +6,7 @@ import time
 from cluster import Cluster
 from fault import TAKEOVER, Busy, Fault
 from processes import STOP_LIMIT, Process, eventually
-from queries import HELD_BATCHES
+from queries import LEFT_BEHIND
 
 # A lease lasts 6 s and the sweep looks each second: after this a stopped process has lost everything it held.
 BEYOND_THE_LEASE = 9.0
@@ -192,7 +192,7 @@ def drain(cluster: Cluster, process: Process) -> int | None:
         code = process.end()
         if code != 0:
             cluster.problems.append(f"{life} ended with {code} after SIGTERM")
-        held = cluster.postgres.query(HELD_BATCHES, (worker,)) if worker else []
+        held = cluster.postgres.query(LEFT_BEHIND, (worker,)) if worker else []
         # A store that another fault took away may keep it from handing back.
         was_disturbed = any(str(event.get("event")).endswith("_failed") for event in process.events())
         if held and not was_disturbed:
