@@ -166,7 +166,8 @@ final class BenchCluster: Sendable {
     // MARK: Roles
 
     /// Starts a coordinator and workers, and waits until they are ready.
-    func startRoles(workers: Int) async throws {
+    /// `options`: of the workers.
+    func startRoles(workers: Int, options more: [String] = []) async throws {
         let coordinator = try start("coordinator", roleArguments(["coordinator", "--listen", "127.0.0.1:0"]))
         let address = try await coordinator.event("listening")["address"]?.stringValue ?? ""
         _ = try await coordinator.event("leadership_taken")
@@ -176,7 +177,7 @@ final class BenchCluster: Sendable {
         let client = OperatorClient(
             OperatorClient.Configuration(endpoint: endpoint), clock: context.clock, random: context.random)
         state.withLock { ($0.client, $0.connectionString) = (client, connectionString) }
-        var options = ["worker"]
+        var options = ["worker"] + more
         if let batches = settings.concurrentBatches {
             options += ["--concurrent-batches", "\(batches)", "--database-connections", "\(batches + 4)"]
         }
@@ -225,6 +226,13 @@ final class BenchCluster: Sendable {
 
     private func roleArguments(_ arguments: [String]) -> [String] {
         arguments + ["--redis-prefix", "bench-\(state.withLock { $0.life })"]
+    }
+
+    func role(_ name: String) throws -> RoleProcess {
+        guard let role = state.withLock({ $0.roles.first { $0.name == name } }) else {
+            throw BenchError.roleFailed(name: name, log: "it was not started")
+        }
+        return role
     }
 
     /// Starts this binary with `arguments` and counts what it uses under `name`.
@@ -279,10 +287,7 @@ final class BenchCluster: Sendable {
 
     /// Resident memory of a role now.
     func residentBytes(_ name: String) throws -> Int {
-        guard let role = state.withLock({ $0.roles.first { $0.name == name } }) else {
-            throw BenchError.roleFailed(name: name, log: "it was not started")
-        }
-        return ProcessTable().residentBytes(role.process.processID)
+        ProcessTable().residentBytes(try role(name).process.processID)
     }
 
     static let ownName = "bench"

@@ -39,6 +39,27 @@ extension BenchCluster {
         try await pool.run(Statements.readJobTimes, [.text(id)]).first.map { try JobTimes($0) }
     }
 
+    func cancel(_ id: String) async throws { _ = try await client.cancelJob(id) }
+
+    /// PostgreSQL's clock, in seconds since 1970.
+    var serverTime: Double {
+        get async throws {
+            guard let row = try await pool.run(Statements.readClock).first else {
+                throw BenchError.jobFailed("PostgreSQL does not tell the time.")
+            }
+            return try row.get("now")
+        }
+    }
+
+    func callsInFlight(_ id: String) async throws -> Int64 {
+        try await pool.run(Statements.readCallsInFlight, [.text(id)]).first?.get("calls") ?? 0
+    }
+
+    /// Of the dispatches that are not settled; in seconds since 1970.
+    func lastDispatch(_ id: String) async throws -> Double? {
+        try await pool.run(Statements.readLastDispatch, [.text(id)]).first?.get("last")
+    }
+
     /// From the first creation to the last end.
     func seconds(_ ids: [String]) async throws -> Double? {
         try await pool.run(Statements.readJobsSeconds, [.textArray(ids.map { Optional($0) })]).first?.get("seconds")

@@ -3,7 +3,6 @@
 //
 // All times are PostgreSQL's, from its clock just before the request to what the job's rows say.
 
-internal import Glibc
 internal import JSON
 internal import Postgres
 internal import ServiceKit
@@ -22,8 +21,6 @@ enum LatencyBench {
     private static let patience: Duration = .seconds(120)
     /// Seconds that a silent device has to answer, the contract's most.
     private static let silence: Int64 = 300
-    /// Descriptors of a gateway and of simulated devices that are no sessions.
-    private static let reservedDescriptors = 500
 
     /// What the design asks for, in milliseconds.
     private static let firstTouchWanted = BenchRow.Wanted.atMost(50)
@@ -101,10 +98,7 @@ enum LatencyBench {
     }
 
     private static func sample(_ cluster: BenchCluster, _ id: String, _ body: JSONObject) async throws -> Sample {
-        guard let clock = try await cluster.pool.run(Statements.readClock).first else {
-            throw BenchError.jobFailed("PostgreSQL does not tell the time.")
-        }
-        let start: Double = try clock.get("now")
+        let start = try await cluster.serverTime
         try await cluster.put(id, body)
         let deadline = cluster.context.clock.now + patience
         while cluster.context.clock.now < deadline {
@@ -140,18 +134,9 @@ enum LatencyBench {
         let silent = min(settings.silentDevices, settings.devices)
         try await cluster.reset()
         try await cluster.startRoles(workers: settings.workers)
-        var first = 0
-        var number = 1
-        var gateway = ""
-        while first < silent {
-            let share = min(silent - first, sessionsPerProcess)
-            gateway = try await cluster.startGateway(number: number, devices: share + small)
-            try await cluster.startFleet(
-                "silent \(number)", devices: share, after: first, gateway: gateway, options: ["--silent-share", "1"])
-            first += share
-            number += 1
-        }
-        try await cluster.startFleet("devices", devices: small, after: settings.devices, gateway: gateway)
+        let fleets = try await cluster.startFleets(
+            "silent", devices: silent, spare: small, options: ["--silent-share", "1"])
+        try await cluster.startFleet("devices", devices: small, after: settings.devices, gateway: fleets.last)
         try await cluster.put(
             "silent",
             MethodsBench.job(
@@ -165,19 +150,8 @@ enum LatencyBench {
         }
         var row = row(
             "PUT to end, \(small) methods, \(silent) never answer", samples.map(\.ended), endWanted, [run])
-        if number > 2 {
-            row.note = "\(number - 1) gateways, because a process may open \(descriptorLimit) files"
-        }
+        row.note = fleets.note
         await cluster.stopRoles()
         return row
-    }
-
-    private static var sessionsPerProcess: Int { max(1, descriptorLimit - reservedDescriptors) }
-
-    /// The hard limit, to which the roles raise their own.
-    static var descriptorLimit: Int {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return Int(clamping: limit.rlim_max)
     }
 }

@@ -41,6 +41,12 @@ struct RoleProcess: Sendable {
 
     func stop() async { await process.stop(grace: Self.stopGrace, clock: clock) }
 
+    /// Ends it as a crash does, and returns when it is gone.
+    func kill() async {
+        process.kill()
+        _ = await process.ended()
+    }
+
     private var lines: [JSONValue] {
         guard let text = ProcessTable.read(log) else { return [] }
         return text.split(separator: "\n").compactMap { line in

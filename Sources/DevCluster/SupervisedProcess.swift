@@ -110,7 +110,7 @@ package final class SupervisedProcess: Sendable {
     package var endStatus: Int32? { life.state.withLock { $0.status } }
 
     /// The exit status, or 128 + signal, once the program has ended.
-    func ended() async -> Int32 {
+    package func ended() async -> Int32 {
         await withCheckedContinuation { continuation in
             let status: Int32? = life.state.withLock { state in
                 if state.status == nil { state.waiters.append(continuation) }

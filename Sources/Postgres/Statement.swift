@@ -7,7 +7,7 @@ package struct Statement: Sendable, Hashable {
     /// Unique for name and text on a connection, so that two releases behind one server never mix up their texts.
     let preparedName: String
     /// False for texts that are used once: they would crowd the connection's prepared statements.
-    let isPrepared: Bool
+    package let isPrepared: Bool
 
     /// From an embedded file: `Statement("claim_batches", PackageResources.claim_batches_sql)`.
     ///

@@ -7,6 +7,8 @@
 -- Of a cancelled method job a claimed batch is left to its worker, whose calls in flight are recorded when they answer,
 -- and one with dispatches to who claims it to ask; both until the deadline. The worker gives the rest back, or the sweep
 -- does. An item with a dispatch that nobody has settled by then has failed with an unknown outcome.
+-- Ranges where equalities would do: an equality may be hashed, and then all dispatches, or all items of the job, are read
+-- for each chunk of batches.
 -- Safe against results: both lock the batch's row; whoever comes second sees the fence or the outcome of the first.
 WITH ending AS (
     SELECT job, slot,
@@ -16,9 +18,10 @@ WITH ending AS (
 ), picked AS MATERIALIZED (
     SELECT b.batch, b.first_seq, b.last_seq
     FROM work_batches b, ending
-    WHERE b.job = $1 AND b.state <> 'closed' 
+    WHERE b.job = $1 AND b.state <> 'closed'
       AND NOT (has_calls AND (b.state = 'claimed'
-                              OR EXISTS (SELECT FROM dispatches d WHERE d.job = b.job AND d.batch = b.batch)))
+                              OR EXISTS (SELECT FROM dispatches d
+                                         WHERE d.job = b.job AND d.batch BETWEEN b.batch AND b.batch)))
     ORDER BY b.batch
     LIMIT $2::integer
     FOR UPDATE OF b
@@ -36,7 +39,7 @@ WITH ending AS (
             FROM (SELECT (p.batch, i.seq) IN (SELECT batch, seq FROM dispatched) AS sent) AS o)
     FROM picked p
     WHERE i.slot = (SELECT slot FROM ending) AND i.job = $1 AND i.seq BETWEEN p.first_seq AND p.last_seq
-      AND i.batch = p.batch AND i.state = 'pending'
+      AND i.batch BETWEEN p.batch AND p.batch AND i.state = 'pending'
     RETURNING i.state
 ), tally AS (
     SELECT count(*) AS ended, count(*) FILTER (WHERE state = 'failed') AS failed,

@@ -12,8 +12,8 @@ WITH locked AS MATERIALIZED (
         ended_at = clock_timestamp(), epoch = j.epoch + 1
     FROM locked
     WHERE j.job = locked.job
-      AND NOT EXISTS (SELECT FROM work_batches b WHERE b.job = $1 AND b.state <> 'closed')
-      AND NOT EXISTS (SELECT FROM waiting w WHERE w.job = $1)
+      AND (SELECT b.batch FROM work_batches b WHERE b.job = $1 AND b.state <> 'closed' ORDER BY b.batch LIMIT 1) IS NULL
+      AND (SELECT w.seq FROM waiting w WHERE w.job = $1 ORDER BY w.seq LIMIT 1) IS NULL
     RETURNING j.job, j.job_id, j.state
 ), event AS (
     INSERT INTO job_events (job, actor, kind, detail)

@@ -1,7 +1,7 @@
 -- Parks items whose devices are not connected: they leave their batch and wait for the device.
 -- $1 bigint job, $2 integer batch, $3 bigint fence, $4 bigint slot, $5 integer[] seqs
 -- Returns one row: parked and what is still open in the batch; open is null when the lease was lost (nothing changed).
--- Index: work_items by its key. Safe as record_results is; the epoch is tested, so that the end of a cancelled job does
+-- Index: work_items by its key, between the least and the greatest seq, whatever is known of the partition. Safe as record_results is; the epoch is tested, so that the end of a cancelled job does
 -- not miss an item that is parked behind it.
 WITH held AS MATERIALIZED (
     SELECT b.batch
@@ -13,6 +13,7 @@ WITH held AS MATERIALIZED (
 ), parked AS (
     UPDATE work_items i SET batch = -1, updated_at = clock_timestamp()
     WHERE i.slot = $4::bigint AND i.job = $1 AND i.seq = ANY ($5::integer[]) AND i.batch = $2 AND i.state = 'pending'
+      AND i.seq BETWEEN (SELECT min(seq) FROM unnest($5) AS seq) AND (SELECT max(seq) FROM unnest($5) AS seq)
       AND EXISTS (SELECT FROM held)
     RETURNING i.device_id, i.seq
 ), entered AS (

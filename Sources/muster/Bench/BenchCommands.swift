@@ -34,6 +34,13 @@ enum BenchCommands {
                 name: "seconds", kind: .integer(1...3600), default: "60", help: "how long to watch, in each round")
         ])
 
+    static let inFlightSpec = spec(
+        .inFlight, "Measure what a second worker adds when devices take their time",
+        """
+        A method job whose devices answer after a second, with 1,000 calls in flight allowed per worker, by one worker and
+        by two; and how many calls one worker keeps in flight with default limits.
+        """)
+
     static let latencySpec = spec(
         .latency, "Measure how soon small jobs start and end, alone and beside large ones",
         """
@@ -72,6 +79,13 @@ enum BenchCommands {
     static let sessionsSpec = spec(
         .sessions, "Measure a gateway's memory per idle session",
         "Resident memory between a third of the sessions and all of them.")
+
+    static let takeoverSpec = spec(
+        .takeover, "Measure how soon a dead worker's work runs elsewhere, and a cancelled job stops",
+        """
+        kill -9 of one of two workers in a twin job over --devices and in a method job, to the last claim of what it held by
+        the other; and a cancel of such jobs, to the last twin patched and the last call dispatched.
+        """)
 
     static let twinPatchSpec = spec(
         .twinPatch, "Measure a twin job end to end against a bare UPDATE of the same effect",
@@ -154,10 +168,12 @@ enum BenchCommands {
 
     static let expand = action(.expand)
     static let idle = action(.idle) { $0.idleSeconds = $1.integer("seconds") }
+    static let inFlight = action(.inFlight)
     static let latency = action(.latency) { $0.silentDevices = $1.integer("silent-devices") }
     static let methods = action(.methods) { $0.qos = $1.integer("qos") }
     static let scale = action(.scale) { $0.twins = $1.integer("twins") }
     static let sessions = action(.sessions)
+    static let takeover = action(.takeover)
     static let twinPatch = action(.twinPatch) { settings, command in
         settings.bareBatch = command.optionalInteger("bare-batch")
         settings.bareConnections = command.optionalInteger("bare-connections")

@@ -21,8 +21,6 @@ import TwinModel
     /// Each node reads, writes or passes on each item of the batch at most so many times.
     private static let touchesPerItem = 4
 
-    private static let kinds = ["force_custom_plan", "force_generic_plan"]
-
     @Test func aBatchCostsNoMoreThanTheBatch() async throws {
         try await JobWorld.run { world in
             try await world.addDevices(Self.fleet) { ["part": .bool($0 < Self.devices)] }
@@ -44,7 +42,7 @@ import TwinModel
         let ids = try await world.store.readyBatches(after: nil, limit: Limits.batchesSmallJob)
         #expect(ids.count == Limits.batchesSmallJob)
         var batches = try await world.store.claim(ids, worker: WorkerID("planner"))
-        for kind in Self.kinds {
+        for kind in StatementPlan.kinds {
             for etag in [nil, "AAAAAAAAAAA="] {
                 let batch = try take(&batches)
                 let (statement, parameters) = patch(TwinUpdate(stored: update), etag, batch)
@@ -103,22 +101,14 @@ import TwinModel
         _ statement: Statement, _ parameters: [Parameter], _ kind: String, _ pool: PostgresPool, _ comment: String,
         writes least: Int = batchSize
     ) async throws {
-        let values = try parameters.map(literal).joined(separator: ", ")
-        let plan: JSONValue = try await pool.transaction { transaction in
-            for text in ["SET LOCAL plan_cache_mode = \(kind)", "PREPARE bounded AS \(statement.text)"] {
-                _ = try await transaction.run(Statement(name: "prepare", text: text, isPrepared: false))
-            }
-            let explain = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE bounded (\(values))"
-            let rows = try await transaction.run(Statement(name: "explain", text: explain, isPrepared: false))
-            _ = try await transaction.run(Statement(name: "forget", text: "DEALLOCATE bounded", isPrepared: false))
-            return try #require(rows.first).get("QUERY PLAN")
-        }
-        let root = try #require(plan.arrayValue?.first?.objectValue?["Plan"])
+        let plan = try await StatementPlan.run(statement, parameters, kind, pool, isKept: true)
         var writes = 0.0
-        for node in nodes(of: root) {
-            let loops = number(node, "Actual Loops")
-            let removed = number(node, "Rows Removed by Filter") + number(node, "Rows Removed by Join Filter")
-            let touched = (number(node, "Actual Rows") + removed) * loops
+        for node in plan.nodes {
+            let loops = StatementPlan.number(node, "Actual Loops")
+            let removed =
+                StatementPlan.number(node, "Rows Removed by Filter")
+                + StatementPlan.number(node, "Rows Removed by Join Filter")
+            let touched = (StatementPlan.number(node, "Actual Rows") + removed) * loops
             writes = max(writes, touched)
             #expect(
                 touched <= Double(Self.touchesPerItem * Self.batchSize),
@@ -126,30 +116,4 @@ import TwinModel
         }
         #expect(writes >= Double(least), "the statement did nothing: \(comment)")
     }
-
-    private func nodes(of plan: JSONValue) -> [JSONObject] {
-        guard let node = plan.objectValue else { return [] }
-        return [node] + (node["Plans"]?.arrayValue ?? []).flatMap { nodes(of: $0) }
-    }
-
-    private func number(_ node: JSONObject, _ name: String) -> Double {
-        node[name]?.doubleValue ?? 0
-    }
-
-    /// EXECUTE takes no parameters from outside.
-    private func literal(_ parameter: Parameter) throws -> String {
-        switch parameter {
-        case .null: return "NULL"
-        case .integer(let value): return "\(value)"
-        case .text(let text): return quoted(text)
-        case .json(let value): return quoted(value.text)
-        case .integerArray(let values):
-            return "ARRAY[\(values.map { $0.map(String.init) ?? "NULL" }.joined(separator: ","))]"
-        case .textArray(let values):
-            return "ARRAY[\(values.map { $0.map(quoted) ?? "NULL" }.joined(separator: ","))]"
-        default: throw StoreError(code: .fatal, effect: .none, operation: "literal", message: "\(parameter)")
-        }
-    }
-
-    private func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
 }

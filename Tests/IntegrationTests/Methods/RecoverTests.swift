@@ -61,7 +61,7 @@ import TwinStore
             try await world.pool.transaction { transaction in
                 try await transaction.runScript("SELECT FROM twins WHERE device_id = 'd-0000099' FOR UPDATE")
                 _ = try await world.put("t", patch: Self.patch(1), condition: "tags.kind = 'patched'")
-                _ = try await world.wait(for: "t") { $0.statistics.succeeded == 40 }
+                _ = try await world.wait(for: "t") { $0.statistics.succeeded == 40 && $0.statistics.running > 0 }
                 copy = try await TestCluster.copyDatabase(#require(world.stores).database)
             }
             Issue.record("the copy ends all connections, and so the lock")
