@@ -192,7 +192,7 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "Sockets", "ServiceKit"]),
         tests("AccessTests", ["Access", "Crypto"]),
         tests("APITests", ["API", "Access", "HTTP", "JobModel", "ServiceKit", "TwinModel", "JSON"]),
-        tests("PostgresTests", ["Postgres", "ServiceKit", "JSON"]),
+        tests("PostgresTests", ["Postgres", "ServiceKit", "JSON", "TestKit"]),
         tests("RedisTests", ["Redis", "ServiceKit"]),
         tests("SimulatorTests", ["Simulator", "TestKit", "MQTT", "Sockets", "ServiceKit", "JSON"]),
         tests("SocketsTests", ["Sockets", "ServiceKit"]),

@@ -1,6 +1,7 @@
 // One place of the pool: a connection on an executor of its own, which opens it again after a loss. At any moment one
 // caller holds it, so nothing here interleaves.
 
+import JSON
 import ServiceKit
 
 actor PostgresConnection {
@@ -13,6 +14,8 @@ actor PostgresConnection {
     private let log: Log
     private var handle: ConnectionHandle?
     private var hasConnected = false
+    /// That the first connection does not come about is said once: whoever waits at a terminal should know why.
+    private var hasReported = false
 
     init(_ configuration: PostgresConfiguration, clock: any ServiceClock, random: any RandomSource, log: Log) {
         executor = QueueExecutor(label: "postgres.connection")
@@ -166,6 +169,8 @@ actor PostgresConnection {
             } catch {
                 let pause = backoff.next(random)
                 guard error.isTransient, pause < deadline.remaining else { throw error }
+                if !hasConnected, !hasReported { log.warning("postgres_unreachable", [("error", .string("\(error)"))]) }
+                hasReported = true
                 do {
                     try await clock.sleep(for: pause)
                 } catch {

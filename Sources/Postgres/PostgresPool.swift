@@ -80,15 +80,17 @@ package final class PostgresPool: Sendable {
     }
 
     /// BEGIN, the body, COMMIT. A throwing body rolls back and its error is passed on. A StoreError of the commit itself
-    /// has effect `unknown` when its answer was lost. `timeout` is for each statement, not for the whole.
+    /// has effect `unknown` when its answer was lost. `timeout` is for each statement, not for the whole; a connection is
+    /// waited for no longer than the configuration's timeout, as a server that is away is no long statement.
     package func transaction<Value: Sendable>(
         _ isolation: Isolation = .readCommitted, timeout: Duration? = nil,
         _ body: (PostgresTransaction) async throws -> Value
     ) async throws -> Value {
         let timeout = timeout ?? configuration.statementTimeout
-        let connection = try await acquire(Deadline(clock, after: timeout), "begin")
+        let beginning = Deadline(clock, after: min(timeout, configuration.statementTimeout))
+        let connection = try await acquire(beginning, "begin")
         defer { release(connection) }
-        try await connection.begin(isolation, deadline: Deadline(clock, after: timeout))
+        try await connection.begin(isolation, deadline: beginning)
         let value: Value
         do {
             value = try await body(
