@@ -133,5 +133,12 @@ class Proxy(threading.Thread):
             link.heal()
 
     def finish(self) -> None:
-        self.call(self.loop.stop)
+        asyncio.run_coroutine_threadsafe(self._end(), self.loop)
         self.join(10)
+
+    async def _end(self) -> None:
+        ways = asyncio.all_tasks() - {asyncio.current_task()}
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        self.loop.stop()

@@ -96,7 +96,8 @@ class RestartedPostgres(Fault):
 
     def inject(self, cluster, targets, draw):
         pause = draw.uniform(0.2, 4.0)
-        with targets.disturb("postgres"):
+        # It cannot recover while its disk is full, and gives up.
+        with targets.disturb("postgres", "disk"):
             cluster.postgres.restart(pause)
         return f"away for {pause:.1f} s"
 
