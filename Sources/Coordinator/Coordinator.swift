@@ -66,12 +66,17 @@ package final class Coordinator: Sendable {
     // MARK: Rounds
 
     private func roundLoop() async {
+        var acquisitions = elector.acquisitions.makeAsyncIterator()
         await withDiscardingTaskGroup { tasks in
             while !Task.isCancelled {
                 do {
                     // A job that has ended leaves room for one that is due.
-                    if let leadership = elector.leadership, try await round(leadership, &tasks) { continue }
-                    try await waitForWork()
+                    guard let leadership = elector.leadership else {
+                        // Only the leader drinks from the wake-ups.
+                        await acquisitions.next()
+                        continue
+                    }
+                    if try await !round(leadership, &tasks) { try await waitForWork() }
                 } catch {
                     await report("round_failed", error)
                 }
@@ -133,11 +138,6 @@ package final class Coordinator: Sendable {
 
     /// Waits for a wake-up or for the next moment that the clock brings.
     private func waitForWork() async throws {
-        guard elector.leadership != nil else {
-            // Only the leader drinks from the wake-ups; the others look whether they lead now.
-            try await clock.sleep(for: Limits.sweepInterval)
-            return
-        }
         var timeout = random.jittered(Limits.idlePoll)
         if let next = try await store.nextClockEvent() { timeout = min(timeout, max(next, .milliseconds(5))) }
         _ = try await leases.sleep(.coordinators, timeout: timeout)

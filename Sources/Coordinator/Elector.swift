@@ -44,6 +44,9 @@ package final class Elector: Sendable {
     private let log: Log
     private let metrics: Metrics
     private let held = Mutex(LeadershipHold())
+    /// One element, for who waits until this process leads: at most one is kept, so a reader must look whether it does.
+    package let acquisitions: AsyncStream<Void>
+    private let acquired: AsyncStream<Void>.Continuation
 
     /// `holder` names one life of one process.
     package init(
@@ -56,6 +59,7 @@ package final class Elector: Sendable {
         self.random = random
         self.log = log
         self.metrics = metrics
+        (acquisitions, acquired) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     /// The leadership of this process while it may be trusted.
@@ -80,11 +84,13 @@ package final class Elector: Sendable {
     private func elect() async {
         let sent = clock.now
         do {
-            let acquired = try await store.acquireLeadership(role: Self.role, holder: holder)
-            let former = held.withLock { $0.answered(acquired, sent: sent) }
-            if acquired != former {
-                if let acquired {
-                    log.info("leadership_taken", [("term", .integer(acquired.term))])
+            let answer = try await store.acquireLeadership(role: Self.role, holder: holder)
+            let former = held.withLock { $0.answered(answer, sent: sent) }
+            // Each time: trust that ran out and came back is the same leadership.
+            if answer != nil { acquired.yield() }
+            if answer != former {
+                if let answer {
+                    log.info("leadership_taken", [("term", .integer(answer.term))])
                     metrics.count("muster_leaderships_taken_total", "Times that this process began to lead")
                 } else {
                     log.warning("leadership_lost", [("holder", .string(holder))])
