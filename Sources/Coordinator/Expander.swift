@@ -7,7 +7,7 @@
 // leader), the expansion reads where the committed chunks stand and goes on from there.
 
 internal import JSON
-internal import JobModel
+package import JobModel
 package import JobStore
 package import LeaseStore
 package import ServiceKit
@@ -133,7 +133,8 @@ package struct Expander: Sendable {
                 let size = ChunkPlan.chunkSize(chunk: Int(state.nextChunk))
                 let chunk = try await store.writeChunk(
                     job: job.job, slot: slot, state: state, matching: condition, limit: size,
-                    batchSize: Limits.batchItems, snapshot: snapshot, leadership: leadership)
+                    batchSize: ChunkPlan.batchSize(job.type, chunkSize: size), snapshot: snapshot,
+                    leadership: leadership)
                 guard let chunk else {
                     // Nothing is left, or the job was cancelled: a cancel raised the epoch.
                     let now = try await store.expansion(of: job.job)
@@ -168,6 +169,11 @@ package enum ChunkPlan {
             if size >= Limits.chunkDevicesMaximum { return Limits.chunkDevicesMaximum }
         }
         return size
+    }
+
+    /// Of a large job: the first chunks are cut fine, so that all workers start at once.
+    package static func batchSize(_ type: JobType, chunkSize: Int) -> Int {
+        type == .updateTwin && chunkSize >= Limits.largeChunkDevices ? Limits.twinBatchItems : Limits.batchItems
     }
 
     /// A small job is cut into several batches, so that workers share it.

@@ -12,6 +12,7 @@ package import TwinQuery
 package struct ExpandingJob: Sendable, Hashable {
     package let job: Int64
     package let jobID: JobID
+    package let type: JobType
     package let queryCondition: String
 }
 
@@ -49,9 +50,15 @@ extension JobStore {
         let rows = try await pool.run(Statements.listExpandingJobs, [.integer(Int64(limit))])
         var jobs: [ExpandingJob] = []
         for row in rows {
+            let type: String = try row.get("type")
+            guard let jobType = JobType(rawValue: type) else {
+                throw StoreError(
+                    code: .fatal, effect: .none, operation: "list_expanding_jobs", message: "a job of type \(type)")
+            }
             jobs.append(
                 ExpandingJob(
                     job: try row.get("job"), jobID: JobID(stored: try row.get("job_id")),
+                    type: jobType,
                     queryCondition: try row.get("query_condition")))
         }
         return jobs

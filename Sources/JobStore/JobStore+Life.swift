@@ -86,7 +86,7 @@ extension JobStore {
     ) async throws(StoreError) -> (batches: Int64, items: Int64) {
         let rows = try await pool.run(
             Statements.endBatches,
-            [.integer(job), .integer(Int64(Limits.endChunkItems / Limits.batchItems))]
+            [.integer(job), .integer(Int64(Limits.endChunkBatches))]
                 + Self.endOutcome(isCancelled: isCancelled) + [
                     .text(ItemErrorCode.outcomeUnknown.rawValue),
                     .text("The call may have reached the device; nobody learnt its outcome before the job ended."),

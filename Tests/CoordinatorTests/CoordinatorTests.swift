@@ -19,8 +19,18 @@ import Testing
     }
 
     /// Every chunk but the last is a whole number of full batches, so that no batch is cut short in the middle.
-    @Test func chunksAreWholeBatches() {
-        for chunk in 0..<5 { #expect(ChunkPlan.chunkSize(chunk: chunk) % Limits.batchItems == 0) }
+    @Test(arguments: JobType.allCases) func chunksAreWholeBatches(_ type: JobType) {
+        for chunk in 0..<5 {
+            let size = ChunkPlan.chunkSize(chunk: chunk)
+            #expect(size % ChunkPlan.batchSize(type, chunkSize: size) == 0)
+        }
+    }
+
+    @Test func largeTwinJobsHaveLargeBatches() {
+        let sizes = (0..<5).map { ChunkPlan.batchSize(.updateTwin, chunkSize: ChunkPlan.chunkSize(chunk: $0)) }
+        #expect(sizes == [500, 500, 500, 2000, 2000])
+        #expect(ChunkPlan.batchSize(.deviceMethod, chunkSize: Limits.chunkDevicesMaximum) == 500)
+        #expect(Limits.endChunkBatches > 0)
     }
 }
 

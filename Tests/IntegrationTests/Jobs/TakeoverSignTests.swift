@@ -55,7 +55,10 @@ import Testing
             try await world.addDevices(160) { _ in [:] }
             try await world.startCoordinator(log: log.log, metrics: metrics)
             _ = try await world.put("all", patch: ["tags": ["a": 1]], condition: "*")
-            _ = try await world.wait(for: "all") { $0.statistics.devices == 160 }
+            // An offer that came after the loss would leave nothing to refill.
+            try await eventually("all batches are offered", within: JobWorld.patience) {
+                log.events.contains { $0.name == "job_expanded" }
+            }
             // The sweep must have seen the content that is lost.
             try await eventually("a pass of the sweep", within: JobWorld.patience) {
                 let name = try await world.redis.command(["EXISTS", "{muster}:incarnation"])

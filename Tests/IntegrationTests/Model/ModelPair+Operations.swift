@@ -305,7 +305,7 @@ extension ModelPair {
                 return [batches, items]
             },
             model: { () throws(StoreError) in
-                let limit = Limits.endChunkItems / Limits.batchItems
+                let limit = Limits.endChunkBatches
                 let (batches, items) = model.endBatches(job: job, limit: limit, isCancelled: isCancelled)
                 return [batches, items]
             }, isEffect: { $0[0] > 0 })
