@@ -130,8 +130,12 @@ final class BenchCluster: Sendable {
         try await pool.run(Statements.removeDevices)
     }
 
-    /// Devices 1 to `count`, after `existing`.
-    func fill(_ count: Int, after existing: Int = 0) async throws {
+    /// Devices 1 to `count`, after `existing`. `items`: of the largest round, when more than the devices.
+    func fill(_ count: Int, after existing: Int = 0, items: Int = 0) async throws {
+        if hasOwnServers, let free = Disk.free(at: settings.directory) {
+            let needed = Disk.needed(twins: count, items: max(items, count))
+            guard free > needed else { throw BenchError.diskTooSmall(needed: needed, free: free) }
+        }
         let step = 100_000
         for first in stride(from: existing + 1, through: count, by: step) {
             context.progress("making devices: \(first - 1) of \(count)")
@@ -177,14 +181,18 @@ final class BenchCluster: Sendable {
         let client = OperatorClient(
             OperatorClient.Configuration(endpoint: endpoint), clock: context.clock, random: context.random)
         state.withLock { ($0.client, $0.connectionString) = (client, connectionString) }
-        var options = ["worker"] + more
+        for number in 0..<workers { try await startWorker(number + 1, options: more) }
+    }
+
+    @discardableResult
+    func startWorker(_ number: Int, options: [String] = []) async throws -> RoleProcess {
+        var arguments = ["worker"] + options
         if let batches = settings.concurrentBatches {
-            options += ["--concurrent-batches", "\(batches)", "--database-connections", "\(batches + 4)"]
+            arguments += ["--concurrent-batches", "\(batches)", "--database-connections", "\(batches + 4)"]
         }
-        for number in 0..<workers {
-            let worker = try start("worker \(number + 1)", roleArguments(options))
-            _ = try await worker.event("worker_started")
-        }
+        let worker = try start("worker \(number)", roleArguments(arguments))
+        _ = try await worker.event("worker_started")
+        return worker
     }
 
     /// Starts a gateway for so many devices; returns its address.

@@ -60,6 +60,7 @@ package enum BenchError: Error, CustomStringConvertible {
     case roleFailed(name: String, log: String)
     case jobFailed(String)
     case noBinary
+    case diskTooSmall(needed: Int, free: Int)
 
     package var description: String {
         switch self {
@@ -68,6 +69,11 @@ package enum BenchError: Error, CustomStringConvertible {
         case .onlyOneStore: "Give both --database-url and --redis-url, or none."
         case .roleFailed(let name, let log): "The \(name) ended or did not start in time. The end of its log:\n\(log)"
         case .jobFailed(let text): text
+        case .diskTooSmall(let needed, let free):
+            """
+            The benchmark needs about \(needed / 1_000_000_000) GB on disk, and \(free / 1_000_000_000) GB are free. Ask for \
+            fewer devices, or give another --directory.
+            """
         case .noBinary: "The path of this program cannot be read from /proc/self/exe."
         }
     }

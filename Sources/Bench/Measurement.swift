@@ -140,6 +140,17 @@ package struct BenchRow: Sendable {
         return processes(scaled, unit: "s per 1,000")
     }
 
+    /// The most memory that each process called `names…` had resident, by round.
+    static func memory(_ runs: [Run], of names: [String], atMost wanted: Double) -> [BenchRow] {
+        let found = (runs.first?.processes ?? []).map(\.name)
+        return found.filter { found in names.contains { found.hasPrefix($0) } }.map { name in
+            let peaks = runs.compactMap { run in run.processes.first { $0.name == name }?.peakBytes }
+            var row = BenchRow(name: "peak memory, \(name)", unit: "MB", series: Series(peaks.map { Double($0) / 1e6 }))
+            row.wanted = [.atMost(wanted)]
+            return row
+        }
+    }
+
     /// From the rounds, each with CPU already in `unit`.
     static func processes(_ rounds: [[ProcessUse]], unit: String) -> [Process] {
         guard let names = rounds.first?.map(\.name) else { return [] }

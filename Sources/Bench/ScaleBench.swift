@@ -18,50 +18,81 @@ enum ScaleBench {
 
     static func rows(_ cluster: BenchCluster) async throws -> [BenchRow] {
         let settings = cluster.settings
-        try await cluster.fill(max(settings.devices, settings.twins))
         let middle = min(middleSize, settings.devices)
+        try await cluster.fill(
+            max(settings.devices, settings.twins), items: max(settings.devices, middle * (earlierJobs + 1)))
+        let sizes = Self.sizes.filter { $0 < settings.devices } + [settings.devices]
+        let all = [
+            sizes.map { Shape(label: "\($0) devices", devices: $0) },
+            workers.map { Shape(label: "\($0) workers, \(middle) devices", devices: middle, workers: $0) },
+            jobs.map { Shape(label: "\($0) jobs at once, \(middle) devices", devices: middle, jobs: $0) },
+            [0, earlierJobs].map {
+                Shape(label: "after \($0) jobs, \(middle) devices", devices: middle, earlier: $0)
+            },
+        ]
+        var rest = Rest(all.joined().reduce(0) { $0 + $1.weight } * settings.repeats, cluster)
         var rows: [BenchRow] = []
-        var sizes = Self.sizes.filter { $0 < settings.devices }
-        sizes.append(settings.devices)
-        rows += try await series(cluster, sizes.map { ("\($0) devices", Shape(devices: $0)) })
-        rows += try await series(
-            cluster, workers.map { ("\($0) workers, \(middle) devices", Shape(devices: middle, workers: $0)) })
-        rows += try await series(
-            cluster, jobs.map { ("\($0) jobs at once, \(middle) devices", Shape(devices: middle, jobs: $0)) })
-        rows += try await series(
-            cluster,
-            [0, earlierJobs].map { ("after \($0) jobs, \(middle) devices", Shape(devices: middle, earlier: $0)) })
+        for shapes in all { rows += try await series(cluster, shapes, &rest) }
         return rows
     }
 
+    /// How long the rest takes, from what was done so far.
+    private struct Rest {
+        private let weight: Int
+        private var done = 0
+        private let cluster: BenchCluster
+        private let start: Instant
+
+        init(_ weight: Int, _ cluster: BenchCluster) {
+            (self.weight, self.cluster, start) = (weight, cluster, cluster.context.clock.now)
+        }
+
+        mutating func tell(_ shape: Shape, _ round: Int, _ run: Run) {
+            done += shape.weight
+            let elapsed = (cluster.context.clock.now - start).inSeconds
+            let minutes = elapsed / Double(done) * Double(weight - done) / 60
+            cluster.context.note(
+                "\(shape.label), round \(round): \(BenchReport.number(run.rate)) items/s, "
+                    + "\(BenchReport.number(run.cpu)) µs CPU an item; about \(BenchReport.number(minutes)) min left")
+        }
+    }
+
     private struct Shape: Sendable {
+        let label: String
         var devices: Int
         var workers: Int?
         var jobs = 1
         /// Jobs over the same devices before, without a vacuum in between.
         var earlier = 0
+
+        /// What it costs to run, in items: starting and tidying up costs about as much as so many.
+        var weight: Int { 100_000 + devices * (earlier + 1) }
     }
 
     /// The rounds go through all shapes, so that a change of the machine's mood meets all of them.
-    private static func series(_ cluster: BenchCluster, _ shapes: [(String, Shape)]) async throws -> [BenchRow] {
+    private static func series(
+        _ cluster: BenchCluster, _ shapes: [Shape], _ rest: inout Rest
+    ) async throws -> [BenchRow] {
         var runs: [[Run]] = shapes.map { _ in [] }
         for round in 1...cluster.settings.repeats {
-            for (index, (label, shape)) in shapes.enumerated() {
-                runs[index].append(try await run(cluster, shape, "\(label), round \(round)"))
+            for (index, shape) in shapes.enumerated() {
+                let run = try await run(cluster, shape, "\(shape.label), round \(round)")
+                runs[index].append(run)
+                rest.tell(shape, round, run)
             }
         }
         var rows: [BenchRow] = []
-        for (index, (label, _)) in shapes.enumerated() {
+        for (index, shape) in shapes.enumerated() {
             let isOurs = cluster.hasOwnServers
             var cost = BenchRow(
-                name: label, unit: isOurs ? "µs CPU an item" : "µs an item", series: cost(runs[index], isOurs))
+                name: shape.label, unit: isOurs ? "µs CPU an item" : "µs an item", series: cost(runs[index], isOurs))
             if index > 0 {
-                cost.limit = BenchRow.Limit(name: shapes[index - 1].0, series: Self.cost(runs[index - 1], isOurs))
+                cost.limit = BenchRow.Limit(name: shapes[index - 1].label, series: Self.cost(runs[index - 1], isOurs))
                 cost.wanted = [wanted]
             }
             cost.processes = BenchRow.processes(runs[index])
             rows.append(cost)
-            rows.append(BenchRow(name: label, unit: "items/s", series: Series(runs[index].map(\.rate))))
+            rows.append(BenchRow(name: shape.label, unit: "items/s", series: Series(runs[index].map(\.rate))))
         }
         return rows
     }

@@ -21,8 +21,12 @@ enum TakeoverBench {
     private static let doneShare = 20
     private static let pollInterval: Duration = .milliseconds(50)
     private static let patience: Duration = .seconds(120)
-    /// A worker is killed again if it held nothing at that moment.
-    private static let killAttempts = 5
+    private static let killAttempts = 60
+    /// Long enough that it works, and drawn anew each time, so that it dies at every point of its work.
+    private static let victimLife: Duration = .milliseconds(400)
+    private static let victimLifeSpread = 0.5
+    /// Statements that it had sent end within this.
+    private static let aftermath: Duration = .milliseconds(300)
 
     static func rows(_ cluster: BenchCluster) async throws -> [BenchRow] {
         let settings = cluster.settings
@@ -73,16 +77,24 @@ enum TakeoverBench {
         "batches taken over: " + takeovers.map { "\($0.batches)" }.joined(separator: ", ")
     }
 
+    /// Nearly always the statements that a worker has sent end its batches although it is dead, and nothing is left to take
+    /// over; so worker after worker is killed, until one had claimed a batch and not yet patched it.
     private static func killInTwinJob(_ cluster: BenchCluster, _ round: Int) async throws -> Takeover {
+        try await cluster.reset()
+        try await cluster.startRoles(workers: workers - 1)
+        var id = ""
         for attempt in 1...killAttempts {
-            try await cluster.reset()
-            try await cluster.startRoles(workers: workers)
-            let id = "kill-twins-\(round)-\(attempt)"
-            try await cluster.put(id, TwinPatchBench.job(round: round))
-            _ = try await cluster.wait(for: id, id) { $0.succeeded >= cluster.settings.devices / doneShare }
-            if let takeover = try await kill(cluster, id) { return takeover }
+            let times = id.isEmpty ? nil : try await cluster.times(id)
+            if id.isEmpty || times?.ended != nil {
+                id = "kill-twins-\(round)-\(attempt)"
+                try await cluster.put(id, TwinPatchBench.job(round: round * killAttempts + attempt))
+            }
+            let victim = try await cluster.startWorker(workers + attempt)
+            try await cluster.context.clock.sleep(
+                for: cluster.context.random.jittered(victimLife, spread: victimLifeSpread))
+            if let takeover = try await kill(cluster, victim, id) { return takeover }
         }
-        throw BenchError.jobFailed("The worker never held a batch when it was killed; use more devices.")
+        throw BenchError.jobFailed("\(killAttempts) workers were killed, and none held a batch then.")
     }
 
     private static func killInMethodJob(
@@ -96,18 +108,18 @@ enum TakeoverBench {
         try await until("\(id): all calls in flight", cluster) {
             try await cluster.callsInFlight(id) == Int64(devices)
         }
-        guard let takeover = try await kill(cluster, id) else {
+        guard let takeover = try await kill(cluster, cluster.role("worker 1"), id) else {
             throw BenchError.jobFailed("The worker held nothing of \(id).")
         }
         return takeover
     }
 
-    /// Kills the first worker; nil when it held nothing that others had to take.
-    private static func kill(_ cluster: BenchCluster, _ id: String) async throws -> Takeover? {
-        let worker = try cluster.role("worker 1")
+    /// Kills a worker; nil when it held nothing that others had to take.
+    private static func kill(_ cluster: BenchCluster, _ worker: RoleProcess, _ id: String) async throws -> Takeover? {
         let name = try await worker.event("worker_started")["worker"]?.stringValue ?? ""
         let killed = try await cluster.serverTime
         await worker.kill()
+        try await cluster.context.clock.sleep(for: aftermath)
         let held = try await cluster.pool.run(Statements.listBatchesOf, [.text(name)])
         guard !held.isEmpty else { return nil }
         var (jobs, batches, fences): ([Int64?], [Int64?], [Int64?]) = ([], [], [])
@@ -125,7 +137,6 @@ enum TakeoverBench {
             taken = (Int(try row.get("taken", as: Int64.self)), try row.get("last"))
             return true
         }
-        await cluster.stopRoles()
         // Nil: a statement that it had sent closed all.
         return taken.last.map { Takeover(milliseconds: ($0 - killed) * 1000, batches: taken.batches) }
     }

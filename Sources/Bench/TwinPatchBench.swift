@@ -7,6 +7,8 @@ internal import ServiceKit
 package enum TwinPatchBench {
     /// Design: at least this share of the bare statement.
     static let wanted = 0.7
+    /// Design: megabytes of a worker and of the coordinator, at a million items.
+    private static let memoryWanted = 100.0
     static let sizeLimit = 32 * 1024
     static let url = "https://firmware.example.org/2/image.bin"
     static let interval: Int64 = 30
@@ -57,6 +59,7 @@ package enum TwinPatchBench {
         var bareRow = BenchRow(name: "bare UPDATE, same effect", runs: bare)
         bareRow.limit = BenchRow.Limit(name: "shallow UPDATE", runs: shallow)
         return [row, bareRow, BenchRow(name: "shallow UPDATE", runs: shallow)]
+            + BenchRow.memory(product, of: ["coordinator", "worker"], atMost: memoryWanted)
     }
 
     private static func runJob(_ cluster: BenchCluster, _ round: Int) async throws -> Run {
