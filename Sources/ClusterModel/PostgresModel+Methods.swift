@@ -46,10 +46,15 @@ extension PostgresModel {
     }
 
     package func listDispatches(before batch: ClaimedBatch) -> [Dispatch] {
-        dispatches.filter { $0.batch == batch.id && $0.fence < batch.fence.value }.map {
+        let earlier = dispatches.filter {
+            $0.batch == batch.id && $0.fence < batch.fence.value && !$0.seqs.isEmpty
+        }
+        return Dictionary(grouping: earlier, by: \.gatewayText).sorted { $0.key < $1.key }.map { _, rows in
             Dispatch(
-                gateway: $0.gateway, incarnation: $0.incarnation, seqs: $0.seqs, sendBefore: $0.sendBefore,
-                responseMilliseconds: $0.responseMilliseconds, isGatewayAlive: gateways[$0.gatewayText] != nil)
+                gateway: rows[0].gateway, incarnation: rows[0].incarnation, seqs: Set(rows.flatMap(\.seqs)).sorted(),
+                sendBefore: rows.map(\.sendBefore).max() ?? 0,
+                responseMilliseconds: rows.map(\.responseMilliseconds).max() ?? 0,
+                isGatewayAlive: gateways[rows[0].gatewayText] != nil)
         }
     }
 

@@ -93,7 +93,7 @@ extension JobStore {
         Statements.listOpenItems.filling(["items": "work_items_\(batch.slot)"], isPrepared: true)
     }
 
-    /// Of earlier claims, oldest first.
+    /// Of earlier claims, one for each life of a gateway.
     package func dispatches(before batch: ClaimedBatch) async throws(StoreError) -> [Dispatch] {
         var dispatches: [Dispatch] = []
         for row in try await pool.run(Statements.listDispatches, Self.key(batch)) {
