@@ -218,6 +218,16 @@ package final class APIServer: Sendable {
         }
     }
 
+    /// Sessions of deleted and disabled devices end at once; should nobody hear of it, their gateway finds out.
+    func endSessions(_ devices: [String]) async {
+        guard !devices.isEmpty else { return }
+        do {
+            try await notifier.registryChanged(devices)
+        } catch {
+            log.warning("registry_notice_failed", [("error", .string(error.description))])
+        }
+    }
+
     /// What an error of any kind means to the client.
     private static func apiError(_ error: any Error, _ record: inout RequestRecord) -> APIError {
         switch error {

@@ -54,6 +54,7 @@ extension APIServer {
         }
         guard !updates.isEmpty else { return }
         let outcomes = try await twins.updateDevices(updates)
+        await endSessions(updates.filter { $0.definition.status == .disabled }.map(\.deviceID.text))
         for update in updates {
             failures[update.deviceID] = Self.failure(outcomes[update.deviceID]?.outcome ?? .absent, update.deviceID)
         }
@@ -66,6 +67,7 @@ extension APIServer {
         }
         guard !devices.isEmpty else { return }
         let outcomes = try await twins.deleteDevices(devices)
+        await endSessions(devices.filter { outcomes[$0.deviceID] == .done }.map(\.deviceID.text))
         for device in devices {
             failures[device.deviceID] = Self.failure(outcomes[device.deviceID] ?? .absent, device.deviceID)
         }

@@ -52,7 +52,9 @@ extension APIServer {
         let update = DeviceUpdate(
             deviceID: id, condition: ETagCondition(header), definition: definition, generatedKeys: Self.newKeys())
         switch try await twins.updateDevices([update])[id] {
-        case (.done, let device?)?: return .json(document(device))
+        case (.done, let device?)?:
+            if definition.status == .disabled { await endSessions([id.text]) }
+            return .json(document(device))
         case (.mismatch, _)?: throw Self.etagMismatch
         case (.absent, _)?, (.done, nil)?, nil: throw Self.notFound(id)
         }
@@ -62,7 +64,9 @@ extension APIServer {
         let id = try deviceID(text)
         let condition = request.headers.first("If-Match").map { ETagCondition($0) } ?? .any
         switch try await twins.deleteDevices([(id, condition)])[id] {
-        case .done?: return HTTPResponse(status: 204)
+        case .done?:
+            await endSessions([id.text])
+            return HTTPResponse(status: 204)
         case .mismatch?: throw Self.etagMismatch
         case .absent?, nil: throw Self.notFound(id)
         }

@@ -145,9 +145,10 @@ package final class Gateway: Sendable {
     /// Serves until the task is cancelled; then closes all sessions in order. To be called after `start`.
     package func run() async throws {
         var failure: (any Error)?
+        let registry = RegistryKeeper(store: parts.sessions, table: table, log: parts.log)
         let reader = InboxReader(
             store: parts.routes, gateway: configuration.id, table: table, desk: desk, notices: context.notices,
-            clock: parts.clock, random: parts.random, log: parts.log)
+            registry: registry, clock: parts.clock, random: parts.random, log: parts.log)
         // Calls are taken and answered until the last session is closed, so these are tasks of their own.
         let reading = Task { try await reader.run() }
         let calling = Task { await desk.run() }
@@ -168,9 +169,11 @@ package final class Gateway: Sendable {
                     }
                 }
                 tasks.addTask {
-                    let keeper = RegistryKeeper(
-                        store: self.parts.sessions, table: self.table, log: self.parts.log)
-                    try await self.repeating(self.configuration.limits.registryInterval) { await keeper.walk() }
+                    try await self.repeating(self.configuration.limits.registryInterval) { await registry.walk() }
+                }
+                tasks.addTask {
+                    await registry.watch()
+                    try Task.checkCancellation()
                 }
                 defer { tasks.cancelAll() }
                 // Not waitForAll: that would tell of an error only when all have ended.

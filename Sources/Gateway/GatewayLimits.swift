@@ -23,7 +23,7 @@ package struct GatewayLimits: Sendable {
     package var activityInterval: Duration = .seconds(10)
     /// How soon closed sessions and activity are written.
     package var flushInterval: Duration = .seconds(2)
-    /// How soon a disabled or deleted device, or one whose newer session is elsewhere, is closed at the latest.
+    /// How soon a disabled or deleted device, or one whose newer session is elsewhere, is closed when no word of it came.
     package var registryInterval: Duration = .seconds(10)
     /// Of the gateway, in both stores; three missed ones count as its end.
     package var beatInterval: Duration = .seconds(1)
@@ -38,6 +38,8 @@ package struct GatewayLimits: Sendable {
 
     /// Batches of CONNECTs and of twin requests that may run at the same time; each uses one PostgreSQL connection.
     static let lanes = 2
+    /// Messages on changes of the registry that wait for a look; of more only the walk finds out.
+    static let registryChanges = 256
     /// Descriptors beyond the sessions: stores, listeners, files, libraries.
     static let descriptorsBesides = 256
     /// At a gateway's end, for WebSockets that are closed to take the last bytes and close their side.

@@ -15,6 +15,7 @@ struct InboxReader: Sendable {
     let table: SessionTable
     let desk: any GatewayDesk
     let notices: NoticeKeeper
+    let registry: RegistryKeeper
     let clock: any ServiceClock
     let random: any RandomSource
     let log: Log
@@ -60,6 +61,7 @@ struct InboxReader: Sendable {
         case .settlement(let settlement): desk.handle(settlement)
         case .desired(let part): table.notify(part)
         case .close(let routes): table.close(routes)
+        case .registryChanged(let devices): registry.changed(devices)
         }
     }
 }

@@ -65,6 +65,20 @@ package struct DesiredNotifier: Sendable {
         try await twins.remove(told)
     }
 
+    // MARK: Registry
+
+    /// Tells the gateways of these devices to look whether their sessions may stay. A hint: each looks by itself, too.
+    package func registryChanged(_ devices: [String]) async throws(StoreError) {
+        for start in stride(from: 0, to: devices.count, by: RouteLimits.routesPerCall) {
+            let some = Array(devices[start..<min(start + RouteLimits.routesPerCall, devices.count)])
+            var groups: [GatewayID: [String]] = [:]
+            for (device, route) in zip(some, try await routes.find(some).routes) {
+                if let route { groups[route.gateway, default: []].append(device) }
+            }
+            for (gateway, group) in groups { _ = try await routes.send(.registryChanged(group), to: gateway) }
+        }
+    }
+
     // MARK: Sweep
 
     /// Publishes what was left behind; returns how many devices were looked at.

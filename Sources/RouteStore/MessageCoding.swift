@@ -33,6 +33,8 @@ extension GatewayMessage {
             ])
         case .close(let routes):
             value = .array(["x"] + routes.flatMap { [JSONValue.string($0.deviceID), .integer($0.session)] })
+        case .registryChanged(let devices):
+            value = .array(["r"] + devices.map { .string($0) })
         }
         return value.text
     }
@@ -56,6 +58,10 @@ extension GatewayMessage {
                 routes.append(SessionRoute(deviceID: device, session: session, flags: []))
             }
             self = .close(routes)
+        case "r":
+            let devices = value.dropFirst().compactMap(\.stringValue)
+            guard devices.count == value.count - 1 else { return nil }
+            self = .registryChanged(devices)
         default: return nil
         }
     }

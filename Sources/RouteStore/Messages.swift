@@ -133,6 +133,8 @@ package enum GatewayMessage: Sendable {
     case desired(DesiredPart)
     /// Sessions up to these numbers lost against a newer one elsewhere.
     case close([SessionRoute])
+    /// These devices were deleted or disabled: whether their sessions may stay stands in the registry.
+    case registryChanged([String])
 }
 
 /// How a call ended at the gateway.

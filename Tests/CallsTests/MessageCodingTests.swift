@@ -34,6 +34,11 @@ import Testing
         // As the script writes it.
         guard case .close(let routes) = try #require(GatewayMessage(#"["x","d",3]"#)) else { throw Unexpected() }
         #expect(routes == [SessionRoute(deviceID: "d", session: 3, flags: [])])
+        guard
+            case .registryChanged(let devices) = try #require(
+                GatewayMessage(GatewayMessage.registryChanged(["a", "b"]).text))
+        else { throw Unexpected() }
+        #expect(devices == ["a", "b"])
     }
 
     @Test func everyOutcome() {

@@ -5,6 +5,7 @@ import HTTP
 import JobStore
 import Notices
 import Postgres
+import RouteStore
 import ServiceKit
 import Sockets
 import TestKit
@@ -31,8 +32,8 @@ extension APIWorld {
             let port = try #require(try await server.start().port)
             let client = HTTPClient(endpoint: ("127.0.0.1", port), tls: nil)
             let world = APIWorld(
-                pool: stores.pool, twins: twins, jobs: jobs, server: server, metrics: stores.metrics,
-                policies: try await twins.policies()
+                pool: stores.pool, twins: twins, jobs: jobs, routes: RouteStore(redis: stores.redis), server: server,
+                metrics: stores.metrics, policies: try await twins.policies()
             ) { request in
                 try await client.send(request, timeout: .seconds(30))
             }

@@ -8,6 +8,7 @@ import HTTP
 import JSON
 import JobStore
 import Postgres
+import RouteStore
 import ServiceKit
 import Sockets
 import Testing
@@ -51,6 +52,7 @@ final class APIWorld: Sendable {
     let pool: PostgresPool
     let twins: TwinStore
     let jobs: JobStore
+    let routes: RouteStore
     let server: APIServer
     let metrics: Metrics
     let policies: [String: Policy]
@@ -59,12 +61,14 @@ final class APIWorld: Sendable {
     static let version = "api-version=2021-04-12"
 
     init(
-        pool: PostgresPool, twins: TwinStore, jobs: JobStore, server: APIServer, metrics: Metrics, policies: [Policy],
+        pool: PostgresPool, twins: TwinStore, jobs: JobStore, routes: RouteStore, server: APIServer, metrics: Metrics,
+        policies: [Policy],
         transport: @escaping @Sendable (HTTPClientRequest) async throws -> HTTPResponse
     ) {
         self.pool = pool
         self.twins = twins
         self.jobs = jobs
+        self.routes = routes
         self.server = server
         self.metrics = metrics
         self.policies = Dictionary(uniqueKeysWithValues: policies.map { ($0.name, $0) })

@@ -4,6 +4,7 @@
 import Crypto
 import HTTP
 import JSON
+import RouteStore
 import Testing
 
 @Suite struct RegistryTests {
@@ -162,6 +163,35 @@ import Testing
             #expect(desired?["$metadata"]?["net"]?["ssid"]?["$lastUpdatedVersion"] == 1)
             #expect(desired?["$metadata"]?["net"]?["channel"]?["$lastUpdatedVersion"] == 2)
             #expect(patched["etag"] == "AAAAAAAAAAI=")
+        }
+    }
+
+    @Test("The gateways of devices that were deleted or disabled are told", arguments: ["DELETE", "PUT", "POST"])
+    func gatewaysAreTold(method: String) async throws {
+        try await APIWorld.run { world in
+            for name in ["a", "b"] {
+                #expect(try await world.send("PUT", "/devices/\(name)", ["deviceId": .string(name)]).status == 200)
+            }
+            let gateway = GatewayID(name: "g", incarnation: "1")
+            _ = try await world.routes.beat(gateway, candidate: "c")
+            try await world.routes.publish([SessionRoute(deviceID: "a", session: 1, flags: [])], of: gateway)
+            let changed: Reply
+            switch method {
+            case "DELETE": changed = try await world.send("DELETE", "/devices/a", headers: [("If-Match", "*")])
+            case "PUT":
+                changed = try await world.send(
+                    "PUT", "/devices/a", ["status": "disabled"], headers: [("If-Match", "*")])
+            default:
+                changed = try await world.send(
+                    "POST", "/devices", [["id": "a", "importMode": "delete"], ["id": "b", "importMode": "delete"]])
+            }
+            #expect(changed.status == 200 || changed.status == 204)
+            let (messages, _) = try await world.routes.receive(gateway, timeout: .seconds(20))
+            guard case .registryChanged(let devices)? = messages.first else {
+                Issue.record("\(messages)")
+                return
+            }
+            #expect(devices == ["a"])
         }
     }
 }

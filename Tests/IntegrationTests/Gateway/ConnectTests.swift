@@ -4,6 +4,7 @@
 import Access
 import Calls
 import MQTT
+import Notices
 import Postgres
 import Redis
 import RouteStore
@@ -172,6 +173,30 @@ import TwinStore
                 world.stores.log.events.filter { $0.name == "session_closed" }.allSatisfy { event in
                     event.fields.contains { $0.0 == "reason" } && event.fields.contains { $0.0 == "device" }
                 })
+        }
+    }
+
+    @Test("Disabled and deleted devices are closed at once when the registry's change is told")
+    func told() async throws {
+        try await GatewayWorld.run { world in
+            var limits = GatewayLimits()
+            limits.registryInterval = .seconds(3600)
+            let gateway = try await world.start(limits: limits)
+            try await world.addDevices("alive", "deleted", "disabled")
+            let alive = try await world.connect(gateway, "alive")
+            let deleted = try await world.connect(gateway, "deleted")
+            let disabled = try await world.connect(gateway, "disabled")
+            try await world.execute("DELETE FROM devices WHERE device_id = 'deleted'")
+            try await world.execute("UPDATE devices SET status = 'disabled' WHERE device_id = 'disabled'")
+            let notifier = DesiredNotifier(routes: world.routes, metrics: Metrics())
+            // A session is known to the directory a moment after its CONNACK.
+            try await eventually("they are closed", within: .seconds(20)) {
+                try await notifier.registryChanged(["alive", "deleted", "disabled", "nowhere"])
+                try await alive.ping()
+                return deleted.isClosed && disabled.isClosed
+            }
+            #expect(world.closes("device_deleted") == 1 && world.closes("device_disabled") == 1)
+            #expect(!alive.isClosed)
         }
     }
 

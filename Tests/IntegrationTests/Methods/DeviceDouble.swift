@@ -116,7 +116,7 @@ final class DeviceDouble: CallWriter {
                             desk.handle(settlement)
                             state.withLock { $0.settled += settlement.items.count }
                         case .desired(let part): state.withLock { $0.notices.append(part) }
-                        case .close: break
+                        case .close, .registryChanged: break
                         }
                     }
                 } catch {
