@@ -9,10 +9,16 @@ private import Synchronization
 package final class GatewayCalls: CallDesk {
     package typealias MethodTopic = @Sendable (_ method: String, _ rid: UInt64) -> String
 
-    /// Outcomes wait this long for others to the same address; callers wait for them, so it is short.
+    /// Outcomes wait this long for others; callers wait for them, so it is short. While more calls are open than
+    /// `busyCalls`, the callers wait for those as well, and fewer messages cost less.
     private static let outboxDelay: Duration = .milliseconds(3)
+    private static let busyOutboxDelay: Duration = .milliseconds(10)
+    private static let busyCalls = 500
     /// Outcomes in one message.
     private static let outcomesPerMessage = 500
+    /// Messages that go to one inbox together, and their payload bytes: Redis' only thread does nothing else meanwhile.
+    private static let messagesTogether = 32
+    private static let bytesTogether = 1 << 20
     /// Times an answer message is offered to a full inbox or a lost Redis before it is left to the asker's inquiry.
     private static let answerTries = 5
     /// For what is still to be told at the end; Redis may not answer.
@@ -21,12 +27,23 @@ package final class GatewayCalls: CallDesk {
     private struct State {
         var ledger: InvocationLedger
         var redisClock: RedisClockReading?
-        var outbox: [String: [InvocationLedger.Notice]] = [:]
+        var outbox: [InvocationLedger.Notice] = []
         var isFlushing = false
+        /// Not in the metrics yet: one look-up a call would cost more than the call's own bookkeeping.
+        var sent = 0
+        var answered = 0
         /// Flushes that send at the moment.
         var flushes = 0
         /// Calls that were not written because their time had passed, and that no log line has told yet.
         var refusedLate = 0
+
+        /// Returns after what time the outbox is to be sent; nil when somebody does that already.
+        mutating func put(_ notices: some Sequence<InvocationLedger.Notice>) -> Duration? {
+            outbox.append(contentsOf: notices)
+            guard !outbox.isEmpty, !isFlushing else { return nil }
+            isFlushing = true
+            return ledger.inFlight > busyCalls ? busyOutboxDelay : outboxDelay
+        }
     }
 
     private let gateway: GatewayID
@@ -67,7 +84,7 @@ package final class GatewayCalls: CallDesk {
     // MARK: Messages
 
     package func handle(_ part: CallPart) {
-        let acceptance = withLedger { $0.accept(part, at: $1) }
+        let acceptance = withState { $0.ledger.accept(part, at: $1) }
         guard let acceptance else {
             // Redis' clock is not known yet: nothing may be sent. The worker's inquiry learns it.
             return count("parts_refused", 1)
@@ -93,7 +110,7 @@ package final class GatewayCalls: CallDesk {
     }
 
     package func handle(_ inquiry: Inquiry) {
-        tell(withLedger { $0.inquire(inquiry, at: $1) } ?? [])
+        tell(withState { $0.ledger.inquire(inquiry, at: $1) } ?? [])
     }
 
     package func handle(_ settlement: Settlement) {
@@ -103,26 +120,34 @@ package final class GatewayCalls: CallDesk {
     // MARK: Sessions
 
     package func mayWrite(_ rid: UInt64, session: Int64) -> Bool {
-        guard let (isAllowed, notice) = withLedger({ $0.mayWrite(rid, session: session, at: $1) }) else { return false }
-        if let notice { tell([notice]) }
-        if isAllowed { count("calls_sent", 1) }
-        return isAllowed
+        let verdict = withState {
+            let verdict = $0.ledger.mayWrite(rid, session: session, at: $1)
+            if verdict.isAllowed { $0.sent += 1 }
+            return verdict
+        }
+        if let notice = verdict?.notice { tell([notice]) }
+        return verdict?.isAllowed ?? false
     }
 
     package func undeliverable(_ rids: [UInt64]) {
-        tell(withLedger { ledger, _ in rids.compactMap { ledger.undeliverable($0) } } ?? [])
+        tell(withState { state, _ in rids.compactMap { state.ledger.undeliverable($0) } } ?? [])
     }
 
     package func answered(_ rid: UInt64, deviceID: String, status: Int32, payload: [UInt8]) {
         let outcome = Self.outcome(status: status, payload: payload)
-        let notice = withLedger { ledger, _ in ledger.answered(rid, deviceID: deviceID, outcome: outcome) } ?? nil
-        guard let notice else { return count("answers_unexpected", 1) }
-        count("calls_answered", 1)
-        tell([notice])
+        let told: (isExpected: Bool, delay: Duration?)? = withState { state, _ in
+            guard let notice = state.ledger.answered(rid, deviceID: deviceID, outcome: outcome) else {
+                return (false, nil)
+            }
+            state.answered += 1
+            return (true, state.put(CollectionOfOne(notice)))
+        }
+        guard let told, told.isExpected else { return count("answers_unexpected", 1) }
+        if let delay = told.delay { flush(after: delay) }
     }
 
     package func sessionClosed(deviceID: String, session: Int64) {
-        tell(withLedger { ledger, _ in ledger.dropped(deviceID: deviceID, session: session) } ?? [])
+        tell(withState { state, _ in state.ledger.dropped(deviceID: deviceID, session: session) } ?? [])
     }
 
     /// An empty payload is null; anything else must be JSON.
@@ -146,12 +171,14 @@ package final class GatewayCalls: CallDesk {
             } catch {
                 break
             }
-            tell(withLedger { $0.tick($1) } ?? [])
+            tell(withState { $0.ledger.tick($1) } ?? [])
             logRefusedLate()
+            countCalls()
             let (known, inFlight) = state.withLock { ($0.ledger.count, $0.ledger.inFlight) }
             metrics.gauge("muster_gateway_invocations", "Invocations that the gateway remembers", Double(known))
             metrics.gauge("muster_gateway_calls_in_flight", "Calls handed over and without outcome", Double(inFlight))
         }
+        countCalls()
         // In a task of its own, because this one is cancelled and Redis would refuse its calls.
         await Task {
             await withTaskGroup(of: Void.self) { group in
@@ -170,11 +197,11 @@ package final class GatewayCalls: CallDesk {
     }
 
     /// Nil while Redis' clock is unknown.
-    private func withLedger<T: Sendable>(_ body: (inout InvocationLedger, GatewayTime) -> T) -> T? {
+    private func withState<T: Sendable>(_ body: (inout State, GatewayTime) -> T) -> T? {
         let now = clock.now
         return state.withLock { state in
             guard let time = state.redisClock?.time(at: now) else { return nil }
-            return body(&state.ledger, time)
+            return body(&state, time)
         }
     }
 
@@ -187,22 +214,32 @@ package final class GatewayCalls: CallDesk {
         if refused > 0 { log.warning("calls_refused_late", [("calls", .integer(Int64(refused)))]) }
     }
 
+    private func countCalls() {
+        let (sent, answered) = state.withLock { state in
+            defer { (state.sent, state.answered) = (0, 0) }
+            return (state.sent, state.answered)
+        }
+        if sent > 0 { count("calls_sent", sent) }
+        if answered > 0 { count("calls_answered", answered) }
+    }
+
     // MARK: Outbox
 
     private func tell(_ notices: [InvocationLedger.Notice]) {
         guard !notices.isEmpty else { return }
         let late = notices.count { $0.item.outcome == .tooLate }
         if late > 0 { count("calls_refused_late", late) }
-        let mustFlush = state.withLock { state in
+        let delay = state.withLock { state in
             state.refusedLate += late
-            for notice in notices { state.outbox[notice.replyTo, default: []].append(notice) }
-            defer { state.isFlushing = true }
-            return !state.isFlushing
+            return state.put(notices)
         }
-        guard mustFlush else { return }
+        if let delay { flush(after: delay) }
+    }
+
+    private func flush(after delay: Duration) {
         Task {
             do {
-                try await clock.sleep(for: Self.outboxDelay)
+                try await clock.sleep(for: delay)
             } catch {
                 log.debug("outbox_hurried", [])
             }
@@ -213,14 +250,22 @@ package final class GatewayCalls: CallDesk {
     private func flush() async {
         let outbox = state.withLock { state in
             defer {
-                state.outbox = [:]
+                state.outbox = []
                 state.isFlushing = false
                 state.flushes += 1
             }
             return state.outbox
         }
-        for (address, notices) in outbox {
-            for part in Self.parts(of: notices, gateway: gateway.text) { await send(part, to: address) }
+        for (address, notices) in Dictionary(grouping: outbox, by: \.replyTo) {
+            var (together, bytes): ([AnswerPart], Int) = ([], 0)
+            for part in Self.parts(of: notices, gateway: gateway.text) {
+                together.append(part)
+                bytes += part.payloadBytes
+                guard together.count >= Self.messagesTogether || bytes >= Self.bytesTogether else { continue }
+                await send(together, to: address)
+                (together, bytes) = ([], 0)
+            }
+            if !together.isEmpty { await send(together, to: address) }
         }
         state.withLock { $0.flushes -= 1 }
     }
@@ -262,7 +307,7 @@ package final class GatewayCalls: CallDesk {
             }
             for notice in group {
                 items.append(notice.item)
-                if case .answered(_, let payload) = notice.item.outcome { bytes += payload.utf8.count }
+                bytes += notice.item.payloadBytes
                 if items.count >= outcomesPerMessage || bytes >= RouteLimits.answerBytes { close() }
             }
             if !items.isEmpty { close() }
@@ -270,11 +315,11 @@ package final class GatewayCalls: CallDesk {
         return parts
     }
 
-    private func send(_ part: AnswerPart, to address: String) async {
+    private func send(_ parts: [AnswerPart], to address: String) async {
         var backoff = Backoff(initial: .milliseconds(20), maximum: .milliseconds(500))
         for _ in 0..<Self.answerTries {
             do {
-                if try await routes.answer(part, to: address) { return }
+                if try await routes.answer(parts, to: address) { return }
             } catch {
                 log.warning("answer_failed", [("error", .string(error.description))])
                 // Sent twice is harmless, lost is found out by the worker's inquiry.
@@ -285,13 +330,25 @@ package final class GatewayCalls: CallDesk {
                 break
             }
         }
-        count("answers_lost", part.items.count)
-        log.warning("answers_lost", [("job", .integer(part.job)), ("items", .integer(Int64(part.items.count)))])
+        for part in parts {
+            count("answers_lost", part.items.count)
+            log.warning("answers_lost", [("job", .integer(part.job)), ("items", .integer(Int64(part.items.count)))])
+        }
     }
 
     private func count(_ event: String, _ number: Int) {
         metrics.count(
             "muster_gateway_calls_total", "What happened to calls at the gateway", by: number,
             labels: [("event", event)])
+    }
+}
+
+extension AnswerPart {
+    fileprivate var payloadBytes: Int { items.reduce(0) { $0 + $1.payloadBytes } }
+}
+
+extension AnswerPart.Item {
+    fileprivate var payloadBytes: Int {
+        if case .answered(_, let payload) = outcome { payload.utf8.count } else { 0 }
     }
 }

@@ -7,6 +7,10 @@
 // Three rules: a part whose (fence, number) is not above the highest seen for its batch is refused; nothing is written
 // at or after the part's `sendBefore`, nor when that lies further ahead than any sender sets it; an invocation once sent is never sent again while it is remembered, and it is
 // remembered longer than anybody may ask for it. At its limit the ledger refuses new parts; it forgets nothing early.
+//
+// A batch that was closed needs no memory of its calls: PostgreSQL never lets it be claimed again, and no part or inquiry
+// of its earlier holders is answered with anything that sends. So its holder says so, and one line for the batch stays
+// where hundreds of calls were; without that word they are remembered to the end.
 
 internal import JobModel
 package import RouteStore
@@ -41,7 +45,7 @@ package struct RedisClockReading: Sendable, Hashable {
 
 package struct InvocationLedger: Sendable {
     package struct Limits: Sendable {
-        /// Each takes some 300 bytes and is kept for about a minute behind its answer.
+        /// Each takes some 200 bytes, and is kept until its batch is closed or for about a minute behind its answer.
         package var invocations = 1_000_000
         package var callsPerDevice = 32
         /// Bytes of answers that are not known to be recorded. At half of it new calls are refused, so that those in
@@ -72,42 +76,25 @@ package struct InvocationLedger: Sendable {
         let batch: Int64
     }
 
-    fileprivate enum Progress {
-        case queued
-        case sent(until: Instant, session: Int64)
-        case ended(CallOutcome)
-    }
-
-    fileprivate struct Entry {
-        var progress: Progress
-        let deviceID: String
-        let rid: UInt64
-        let sendBefore: Int64
-        let responseMilliseconds: Int64
-        var replyTo: String
-        var batch: Int64
-        var fence: Int64
-        var number: Int64
-        var rememberUntil: Int64
-    }
-
     private struct Highest {
         var fence: Int64
         var number: Int64
         var rememberUntil: Int64
+        /// Of its calls, by part.
+        var rids: [Range<UInt64>] = []
+        /// Its calls were forgotten: what is not here may have been sent.
+        var isClosed = false
     }
 
     private let limits: Limits
-    private var entries: [InvocationID: Entry] = [:]
-    private var rids: [UInt64: InvocationID] = [:]
+    private var table = InvocationTable()
     private var batches: [BatchKey: Highest] = [:]
-    private var byDevice: [String: Set<UInt64>] = [:]
     private var nextRID: UInt64
     /// The latest `rememberUntil` of all that was forgotten. Redis' clock can step back behind it.
     private var forgottenUpTo = Int64.min
     private var payloadBytes = 0
-    /// Calls that have ended, by the second of Redis' clock until which they are remembered.
-    private var oldest: [Int64: [InvocationID]] = [:]
+    /// The calls of each part, by the second of Redis' clock until which they are remembered at least.
+    private var expiring: [Int64: [Range<UInt64>]] = [:]
 
     /// `firstRID` must be random: a device may answer over its next connection, to another gateway or another life of this
     /// one, and the answer must not fit a call of that life.
@@ -116,9 +103,9 @@ package struct InvocationLedger: Sendable {
         nextRID = firstRID
     }
 
-    package var count: Int { entries.count }
-    /// Sent, and not answered yet.
-    package var inFlight: Int { byDevice.values.reduce(0) { $0 + $1.count } }
+    package var count: Int { table.count }
+    /// Handed over, and without outcome.
+    package var inFlight: Int { table.openCount }
 
     // MARK: Parts
 
@@ -132,34 +119,34 @@ package struct InvocationLedger: Sendable {
     package mutating func accept(_ part: CallPart, at time: GatewayTime) -> Acceptance {
         var acceptance = Acceptance()
         let remembered = part.sendBefore + part.responseMilliseconds + limits.memoryMilliseconds
+        let key = BatchKey(job: part.job, batch: part.batch)
         if part.job != 0 {
-            let key = BatchKey(job: part.job, batch: part.batch)
-            if let highest = batches[key], (part.fence, part.number) <= (highest.fence, highest.number) {
+            var highest = batches[key] ?? Highest(fence: .min, number: 0, rememberUntil: 0)
+            if (part.fence, part.number) <= (highest.fence, highest.number) {
                 acceptance.isRefused = true
                 return acceptance
             }
-            batches[key] = Highest(
-                fence: part.fence, number: part.number,
-                rememberUntil: max(remembered, batches[key]?.rememberUntil ?? 0))
+            (highest.fence, highest.number) = (part.fence, part.number)
+            highest.rememberUntil = max(remembered, highest.rememberUntil)
+            batches[key] = highest
         }
+        let address = InvocationAddress(
+            replyTo: part.replyTo, batch: part.batch, fence: part.fence, number: part.number)
+        let firstRID = nextRID
+        acceptance.calls.reserveCapacity(part.items.count)
         for item in part.items {
             var rememberUntil = remembered
             let id = InvocationID(job: part.job, seq: item.seq, attempt: item.attempt)
-            func end(_ outcome: CallOutcome) {
-                acceptance.notices.append(
-                    Notice(
-                        replyTo: part.replyTo, job: part.job, batch: part.batch, fence: part.fence,
-                        number: part.number, item: .init(seq: item.seq, outcome: outcome)))
-            }
-            if let known = entries[id] {
-                rememberUntil = max(rememberUntil, known.rememberUntil)
+            func end(_ outcome: CallOutcome) { acceptance.notices.append(Notice(id, address, outcome)) }
+            let known = table.slot(of: id)
+            if let known {
+                rememberUntil = max(rememberUntil, table[known].rememberUntil)
                 // Sent once already: its outcome goes to who asked last. A call outside jobs is sent under an id of its
                 // own each time, so one that is known comes from an old Redis.
-                if !known.isUnsent || part.job == 0 {
-                    entries[id]?.redirect(to: part.replyTo, part.batch, part.fence, number: part.number)
-                    entries[id]?.rememberUntil = rememberUntil
-                    if case .ended = known.progress { remember(id, until: rememberUntil) }
-                    end(known.outcome)
+                if !table[known].isUnsent || part.job == 0 {
+                    table[known].address = address
+                    table[known].rememberUntil = rememberUntil
+                    end(table[known].outcome)
                     continue
                 }
             }
@@ -167,22 +154,23 @@ package struct InvocationLedger: Sendable {
                 end(.tooLate)
                 continue
             }
-            guard entries.count < limits.invocations, payloadBytes < limits.payloadBytes / 2,
-                (byDevice[item.deviceID]?.count ?? 0) < limits.callsPerDevice
+            guard table.count < limits.invocations, payloadBytes < limits.payloadBytes / 2,
+                table.openCount(of: item.deviceID) < limits.callsPerDevice
             else {
                 end(.tooManyInFlight)
                 continue
             }
-            let rid = nextRID
+            if let known { table.remove(known) }
+            table.insert(
+                InvocationTable.Entry(
+                    id: id, deviceID: item.deviceID, rid: nextRID, sendBefore: part.sendBefore,
+                    responseMilliseconds: part.responseMilliseconds, address: address, rememberUntil: rememberUntil))
+            acceptance.calls.append((nextRID, item.deviceID))
             nextRID += 1
-            if let old = entries[id] { rids[old.rid] = nil }
-            entries[id] = Entry(
-                progress: .queued, deviceID: item.deviceID, rid: rid, sendBefore: part.sendBefore,
-                responseMilliseconds: part.responseMilliseconds, replyTo: part.replyTo, batch: part.batch,
-                fence: part.fence, number: part.number, rememberUntil: rememberUntil)
-            rids[rid] = id
-            byDevice[item.deviceID, default: []].insert(rid)
-            acceptance.calls.append((rid, item.deviceID))
+        }
+        if firstRID < nextRID {
+            expiring[remembered / 1000, default: []].append(firstRID..<nextRID)
+            if part.job != 0 { batches[key]?.rids.append(firstRID..<nextRID) }
         }
         return acceptance
     }
@@ -195,83 +183,97 @@ package struct InvocationLedger: Sendable {
     package mutating func mayWrite(
         _ rid: UInt64, session: Int64, at time: GatewayTime
     ) -> (isAllowed: Bool, notice: Notice?) {
-        guard let id = rids[rid], let entry = entries[id], case .queued = entry.progress else { return (false, nil) }
-        guard isInTime(entry.sendBefore, time) else { return (false, end(id, .tooLate)) }
-        entries[id]?.progress = .sent(
-            until: time.now + .milliseconds(entry.responseMilliseconds), session: session)
+        guard let slot = table.slot(of: rid), case .queued = table[slot].progress else { return (false, nil) }
+        guard isInTime(table[slot].sendBefore, time) else { return (false, end(slot, .tooLate)) }
+        table.sent(slot, until: time.now + .milliseconds(table[slot].responseMilliseconds), session: session)
         return (true, nil)
     }
 
     // MARK: Outcomes
 
     package mutating func undeliverable(_ rid: UInt64) -> Notice? {
-        guard let id = rids[rid], let entry = entries[id], case .queued = entry.progress else { return nil }
-        return end(id, .notConnected)
+        guard let slot = table.slot(of: rid), case .queued = table[slot].progress else { return nil }
+        return end(slot, .notConnected)
     }
 
     /// Nil when nobody waits for it: unknown, late, a second time, or from another device.
     package mutating func answered(_ rid: UInt64, deviceID: String, outcome: CallOutcome) -> Notice? {
-        guard let id = rids[rid], let entry = entries[id], case .sent = entry.progress, entry.deviceID == deviceID
+        guard let slot = table.slot(of: rid), case .sent = table[slot].progress, table[slot].deviceID == deviceID
         else { return nil }
-        return end(id, outcome)
+        return end(slot, outcome)
     }
 
     /// The device's session ended: what was sent over it, or an older one, is lost. A newer one may be open already.
     package mutating func dropped(deviceID: String, session ended: Int64) -> [Notice] {
-        (byDevice[deviceID] ?? []).compactMap { rid in
-            guard let id = rids[rid], let entry = entries[id], case .sent(_, let session) = entry.progress,
-                session <= ended
-            else { return nil }
-            return end(id, .dropped)
+        table.openCalls(of: deviceID).compactMap { slot in
+            guard case .sent(_, let session) = table[slot].progress, session <= ended else { return nil }
+            return end(slot, .dropped)
         }
     }
 
-    /// Lets go of answers that are recorded. The invocations stay: they must never be sent again.
+    /// Lets go of answers that are recorded. The invocations stay, because they must never be sent again; unless their
+    /// batch is closed, so that nobody can hand them over again.
     package mutating func settle(_ settlement: Settlement) {
         for item in settlement.items {
             let id = InvocationID(job: settlement.job, seq: item.seq, attempt: item.attempt)
-            guard let entry = entries[id], entry.largePayload > 0 else { continue }
-            payloadBytes -= entry.largePayload
-            entries[id]?.progress = .ended(.forgotten)
+            guard let slot = table.slot(of: id), table[slot].largePayload > 0 else { continue }
+            payloadBytes -= table[slot].largePayload
+            table.end(slot, .forgotten)
         }
+        if let closed = settlement.closed { close(BatchKey(job: settlement.job, batch: closed.batch), closed.fence) }
+    }
+
+    /// From now on parts of the batch up to this fence are refused, whatever their number.
+    private mutating func close(_ key: BatchKey, _ fence: Int64) {
+        // A higher fence: after a restore PostgreSQL knows nothing of that end.
+        guard var batch = batches[key], batch.fence <= fence else { return }
+        for rid in batch.rids.joined() {
+            // Without outcome: the holder took this gateway for gone. In another batch: it was parked, and sent from there.
+            guard let slot = table.slot(of: rid), !table[slot].isOpen, table[slot].address.batch == key.batch else {
+                continue
+            }
+            payloadBytes -= table[slot].largePayload
+            table.remove(slot)
+        }
+        (batch.fence, batch.number, batch.rids, batch.isClosed) = (fence, .max, [], true)
+        batches[key] = batch
     }
 
     /// Ends calls whose time is over and forgets what nobody may ask for any more. Looks at what is in flight and at what
     /// has become old, not at all that is remembered.
     package mutating func tick(_ time: GatewayTime) -> [Notice] {
-        var over: [(id: InvocationID, outcome: CallOutcome)] = []
-        for rid in byDevice.values.joined() {
-            guard let id = rids[rid], let entry = entries[id] else { continue }
+        var ends: [(slot: Int32, outcome: CallOutcome)] = []
+        table.forEachOpen { slot, entry in
             switch entry.progress {
             case .queued:
                 // Never written: the session's loop is stalled, or the session vanished between two looks.
-                if !isInTime(entry.sendBefore, time) { over.append((id, .tooLate)) }
+                if !isInTime(entry.sendBefore, time) { ends.append((slot, .tooLate)) }
             case .sent(let until, _):
-                if until <= time.now { over.append((id, .timedOut)) }
+                if until <= time.now { ends.append((slot, .timedOut)) }
             case .ended:
-                continue
+                return
             }
         }
-        let notices = over.compactMap { end($0.id, $0.outcome) }
-        for second in oldest.keys where second < time.redisMilliseconds / 1000 {
-            for id in oldest.removeValue(forKey: second) ?? [] { forget(id, time) }
+        let notices = ends.map { end($0.slot, $0.outcome) }
+        for second in expiring.keys where second < time.redisMilliseconds / 1000 {
+            for rid in (expiring.removeValue(forKey: second) ?? []).joined() { forget(rid, time) }
         }
-        batches = batches.filter { $0.value.rememberUntil >= time.redisMilliseconds }
+        let over = batches.compactMap { $0.value.rememberUntil < time.redisMilliseconds ? $0.key : nil }
+        for key in over { batches[key] = nil }
         return notices
     }
 
-    private mutating func forget(_ id: InvocationID, _ time: GatewayTime) {
-        // Sent anew, or to be remembered longer: it stands in another second as well.
-        guard let entry = entries[id], case .ended = entry.progress, entry.rememberUntil < time.redisMilliseconds
-        else { return }
-        entries[id] = nil
-        rids[entry.rid] = nil
-        payloadBytes -= entry.largePayload
-        forgottenUpTo = max(forgottenUpTo, entry.rememberUntil)
-    }
-
-    private mutating func remember(_ id: InvocationID, until moment: Int64) {
-        oldest[moment / 1000, default: []].append(id)
+    private mutating func forget(_ rid: UInt64, _ time: GatewayTime) {
+        guard let slot = table.slot(of: rid) else { return }
+        let until = table[slot].rememberUntil
+        guard !table[slot].isOpen, until < time.redisMilliseconds else {
+            // To be remembered longer by now.
+            let second = max(until, time.redisMilliseconds) / 1000
+            return expiring[second, default: []].append(rid..<rid + 1)
+        }
+        payloadBytes -= table[slot].largePayload
+        table.remove(slot)
+        forgottenUpTo = max(forgottenUpTo, until)
     }
 
     // MARK: Inquiries
@@ -281,81 +283,58 @@ package struct InvocationLedger: Sendable {
         let key = BatchKey(job: inquiry.job, batch: inquiry.batch)
         if let highest = batches[key], highest.fence > inquiry.fence { return [] }
         var notices: [Notice] = []
-        var rememberUntil = batches[key]?.rememberUntil ?? 0
+        var batch = batches[key] ?? Highest(fence: inquiry.fence, number: 0, rememberUntil: 0)
+        let address = InvocationAddress(
+            replyTo: inquiry.replyTo, batch: inquiry.batch, fence: inquiry.fence, number: 0)
         for item in inquiry.items {
-            rememberUntil = max(rememberUntil, item.rememberedUntil)
+            batch.rememberUntil = max(batch.rememberUntil, item.rememberedUntil)
             let id = InvocationID(job: inquiry.job, seq: item.seq, attempt: item.attempt)
             var outcome: CallOutcome
-            if let entry = entries[id] {
-                entries[id]?.redirect(to: inquiry.replyTo, inquiry.batch, inquiry.fence, number: 0)
-                if case .queued = entry.progress {
-                    _ = end(id, .neverSent)
+            if let slot = table.slot(of: id) {
+                table[slot].address = address
+                if case .queued = table[slot].progress {
+                    _ = end(slot, .neverSent)
                     outcome = .neverSent
                 } else {
-                    outcome = entry.outcome
+                    outcome = table[slot].outcome
                     if outcome.isUnsent { outcome = .neverSent }
                 }
             } else {
                 let mayBeForgotten =
                     item.rememberedUntil < time.redisMilliseconds || item.rememberedUntil <= forgottenUpTo
-                outcome = mayBeForgotten ? .forgotten : .neverSent
+                outcome = mayBeForgotten || batch.isClosed ? .forgotten : .neverSent
             }
-            notices.append(
-                Notice(
-                    replyTo: inquiry.replyTo, job: inquiry.job, batch: inquiry.batch, fence: inquiry.fence, number: 0,
-                    item: .init(seq: item.seq, outcome: outcome)))
+            notices.append(Notice(id, address, outcome))
         }
         // The tombstone: parts of earlier holders, wherever they linger, are below this. The asker's own first part is
         // above, because parts are numbered from 1.
-        let number = batches[key].map { $0.fence == inquiry.fence ? $0.number : 0 } ?? 0
-        batches[key] = Highest(fence: inquiry.fence, number: number, rememberUntil: rememberUntil)
+        if batch.fence != inquiry.fence { (batch.fence, batch.number) = (inquiry.fence, 0) }
+        batches[key] = batch
         return notices
     }
 
-    private mutating func end(_ id: InvocationID, _ outcome: CallOutcome) -> Notice? {
-        guard let entry = entries[id] else { return nil }
-        entries[id]?.progress = .ended(outcome)
-        remember(id, until: entry.rememberUntil)
-        if let kept = entries[id]?.largePayload, kept > 0 {
+    private mutating func end(_ slot: Int32, _ outcome: CallOutcome) -> Notice {
+        table.end(slot, outcome)
+        let kept = table[slot].largePayload
+        if kept > 0 {
             // Of a call outside jobs nobody ever asks.
-            if id.job == 0 || payloadBytes + kept > limits.payloadBytes {
-                entries[id]?.progress = .ended(.forgotten)
+            if table[slot].id.job == 0 || payloadBytes + kept > limits.payloadBytes {
+                table.end(slot, .forgotten)
             } else {
                 payloadBytes += kept
             }
         }
-        byDevice[entry.deviceID]?.remove(entry.rid)
-        if byDevice[entry.deviceID]?.isEmpty == true { byDevice[entry.deviceID] = nil }
-        return Notice(
-            replyTo: entry.replyTo, job: id.job, batch: entry.batch, fence: entry.fence, number: entry.number,
-            item: .init(seq: id.seq, outcome: outcome))
+        return Notice(table[slot].id, table[slot].address, outcome)
     }
 }
 
-extension InvocationLedger.Entry {
-    /// Whatever comes is for who asked last.
-    fileprivate mutating func redirect(to address: String, _ batch: Int64, _ fence: Int64, number: Int64) {
-        replyTo = address
-        self.batch = batch
-        self.fence = fence
-        self.number = number
-    }
-
-    /// Bytes of an answer that is kept until it is recorded.
-    fileprivate var largePayload: Int {
-        guard case .ended(.answered(_, let payload)) = progress, payload.utf8.count > RouteLimits.smallPayloadBytes
-        else { return 0 }
-        return payload.utf8.count
-    }
-
-    fileprivate var isUnsent: Bool {
-        if case .ended(let outcome) = progress { outcome.isUnsent } else { false }
-    }
-
-    fileprivate var outcome: CallOutcome {
-        switch progress {
-        case .queued, .sent: .inFlight
-        case .ended(let outcome): outcome
-        }
+extension InvocationLedger.Notice {
+    fileprivate init(_ id: InvocationID, _ address: InvocationAddress, _ outcome: CallOutcome) {
+        replyTo = address.replyTo
+        job = id.job
+        batch = address.batch
+        fence = address.fence
+        number = address.number
+        item = .init(seq: id.seq, outcome: outcome)
     }
 }

@@ -22,10 +22,11 @@ extension GatewayMessage {
                     inquiry.items.map { [.integer($0.seq), .integer($0.attempt), .integer($0.rememberedUntil)] }),
             ])
         case .settlement(let settlement):
-            value = .array([
-                "s", .integer(settlement.job),
-                .array(settlement.items.map { [.integer($0.seq), .integer($0.attempt)] }),
-            ])
+            value = .array(
+                [
+                    "s", .integer(settlement.job),
+                    .array(settlement.items.map { [.integer($0.seq), .integer($0.attempt)] }),
+                ] + (settlement.closed.map { [.integer($0.batch), .integer($0.fence)] } ?? []))
         case .desired(let part):
             value = .array([
                 "d", .object(part.patch),
@@ -105,13 +106,16 @@ extension Inquiry {
 
 extension Settlement {
     fileprivate init?(_ value: [JSONValue]) {
-        guard value.count == 3, let job = value[1].integerValue, let list = value[2].arrayValue else { return nil }
+        guard value.count == 3 || value.count == 5, let job = value[1].integerValue, let list = value[2].arrayValue,
+            let closed = value[3...].integers
+        else { return nil }
         var items: [Item] = []
         for element in list {
             guard let item = element.arrayValue, item.count == 2, let members = item[...].integers else { return nil }
             items.append(Item(seq: members[0], attempt: members[1]))
         }
-        self.init(job: job, items: items)
+        self.init(
+            job: job, items: items, closed: closed.isEmpty ? nil : Closed(batch: closed[0], fence: closed[1]))
     }
 }
 

@@ -106,12 +106,27 @@ package struct Settlement: Sendable, Hashable {
         }
     }
 
+    /// A batch without open items: PostgreSQL never lets it be claimed again, so none of its calls can be handed over
+    /// again, and the gateway need not remember them.
+    package struct Closed: Sendable, Hashable {
+        package let batch: Int64
+        /// Under which it was closed.
+        package let fence: Int64
+
+        package init(batch: Int64, fence: Int64) {
+            self.batch = batch
+            self.fence = fence
+        }
+    }
+
     package let job: Int64
     package let items: [Item]
+    package let closed: Closed?
 
-    package init(job: Int64, items: [Item]) {
+    package init(job: Int64, items: [Item], closed: Closed? = nil) {
         self.job = job
         self.items = items
+        self.closed = closed
     }
 }
 

@@ -118,20 +118,20 @@ package struct RouteStore: Sendable {
 
     /// False when the gateway's inbox is full.
     package func send(_ message: GatewayMessage, to gateway: GatewayID) async throws(StoreError) -> Bool {
-        try await push(message.text, to: gateway.text)
+        try await push([message.text], to: gateway.text)
     }
 
-    /// False when the inbox is full.
-    package func answer(_ part: AnswerPart, to address: String) async throws(StoreError) -> Bool {
-        try await push(part.text, to: address)
+    /// All or none; false when the inbox is full.
+    package func answer(_ parts: [AnswerPart], to address: String) async throws(StoreError) -> Bool {
+        try await push(parts.map(\.text), to: address)
     }
 
-    private func push(_ text: String, to owner: String) async throws(StoreError) -> Bool {
+    private func push(_ texts: [String], to owner: String) async throws(StoreError) -> Bool {
         let reply = try await redis.run(
             Scripts.pushMessage, keys: [inbox(owner)],
             arguments: [
-                .integer(RouteLimits.inboxMessages), .integer(RouteLimits.inboxLife.milliseconds), .text(text),
-            ])
+                .integer(RouteLimits.inboxMessages), .integer(RouteLimits.inboxLife.milliseconds),
+            ] + texts.map { .text($0) })
         return reply.integer == 1
     }
 

@@ -93,6 +93,8 @@ package struct MethodBatchRun: Sendable {
     private var recording: [[ItemResult]] = []
     /// What gateways need not keep once that is done.
     private var settlements: [(gateway: GatewayID, settlement: Settlement)] = []
+    /// Gateways that were handed calls, or asked for those of earlier holders.
+    private var told: Set<String> = []
     private var partNumber: Int64 = 0
     private var inquiries: [(gateway: GatewayID, inquiry: Inquiry)] = []
     private var nextInquiry: Instant?
@@ -198,9 +200,18 @@ package struct MethodBatchRun: Sendable {
             settlements = []
             phase = .ended(.leaseLost)
         case 0?:
-            phase = .ended(.closed)
+            close()
         case .some:
             break
+        }
+    }
+
+    /// Nobody will ask for the calls of this batch, and gateways need not remember them.
+    private mutating func close() {
+        phase = .ended(.closed)
+        let closed = Settlement.Closed(batch: Int64(batch.id.batch), fence: batch.fence.value)
+        settlements = told.sorted().compactMap { GatewayID($0) }.map {
+            ($0, Settlement(job: batch.id.job, items: [], closed: closed))
         }
     }
 
@@ -293,6 +304,7 @@ package struct MethodBatchRun: Sendable {
         let seqs = items.map(\.seq)
         switch push {
         case .pushed:
+            told.insert(gateway.text)
             state.handedOver(seqs, to: gateway.text, number: partNumber, response: response, now: now)
         case .late, .gone, .full:
             state.postponed(seqs, by: Limits.routeRetryDelay, now: now)
@@ -307,7 +319,7 @@ package struct MethodBatchRun: Sendable {
         if !parking.isEmpty { return .park(parking) }
         if !parked.isEmpty { return .findParked(Array(parked.prefix(RouteLimits.routesPerCall))) }
         if !connected.isEmpty { return .unpark(connected) }
-        phase = open == 0 ? .ended(.closed) : .asking
+        if open == 0 { close() } else { phase = .asking }
         open = nil
         return nil
     }
@@ -352,6 +364,7 @@ package struct MethodBatchRun: Sendable {
             phase = .waiting
             return nil
         }
+        told.insert(gateway.text)
         return .inquire(inquiry, of: gateway)
     }
 

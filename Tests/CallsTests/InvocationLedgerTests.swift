@@ -237,6 +237,77 @@ private func inquiry(fence: Int64, seqs: [Int64] = [1], rememberedUntil: Int64 =
                 == [Self.large, .forgotten])
     }
 
+    private static let closed = Settlement(job: 7, items: [], closed: .init(batch: 0, fence: 2))
+
+    @Test func theCallsOfAClosedBatchAreForgottenAndNeverSentAgain() throws {
+        var ledger = InvocationLedger(firstRID: 1)
+        let calls = ledger.accept(part(fence: 2, seqs: [1, 2]), at: time(0)).calls
+        for call in calls { #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed) }
+        #expect(ledger.answered(calls[0].rid, deviceID: "d1", outcome: Self.large) != nil)
+        ledger.settle(Self.closed)
+        // The holder took this gateway for gone and recorded the second as unknown: it is still out there.
+        #expect(ledger.count == 1 && ledger.inFlight == 1)
+        #expect(ledger.accept(part(fence: 2, number: 9), at: time(2)).isRefused, "a late part of the last holder")
+        #expect(ledger.accept(part(fence: 1, number: 9), at: time(2)).isRefused, "a late part of an earlier holder")
+        // A late inquiry must not read as if the call could be sent.
+        #expect(
+            ledger.inquire(inquiry(fence: 2, seqs: [1, 2, 3]), at: time(3)).map(\.item.outcome)
+                == [.forgotten, .inFlight, .forgotten])
+        #expect(ledger.answered(calls[0].rid, deviceID: "d1", outcome: Self.large) == nil, "a second answer")
+        #expect(ledger.answered(calls[1].rid, deviceID: "d2", outcome: Self.large) != nil)
+        // The line of the batch goes as late as its calls would have gone, and so do those that were left.
+        _ = ledger.tick(time(66_000))
+        #expect(ledger.accept(part(fence: 2, number: 10, sendBefore: 67_500), at: time(66_000)).isRefused)
+        _ = ledger.tick(time(67_000))
+        #expect(ledger.count == 0)
+    }
+
+    @Test func aBatchThatIsClosedUnderAnOlderFenceIsKept() throws {
+        var ledger = InvocationLedger(firstRID: 1)
+        let call = try #require(ledger.accept(part(fence: 3), at: time(0)).calls.first)
+        #expect(ledger.mayWrite(call.rid, session: 1, at: time(1)).isAllowed)
+        #expect(ledger.answered(call.rid, deviceID: "d1", outcome: Self.large) != nil)
+        ledger.settle(Self.closed)
+        #expect(ledger.count == 1)
+        #expect(ledger.inquire(inquiry(fence: 4), at: time(2)).map(\.item.outcome) == [Self.large])
+    }
+
+    @Test func whatWasParkedAndSentFromAnotherBatchIsKept() throws {
+        var ledger = InvocationLedger(firstRID: 1)
+        let first = try #require(ledger.accept(part(fence: 2), at: time(0)).calls.first)
+        #expect(ledger.undeliverable(first.rid) != nil)
+        let other = CallPart(
+            job: 7, batch: 1, fence: 1, number: 1, sendBefore: 1000, responseMilliseconds: 5000, replyTo: "w1",
+            method: "m", payload: "null", items: [.init(seq: 1, attempt: 0, deviceID: "d1")])
+        let second = try #require(ledger.accept(other, at: time(1)).calls.first)
+        #expect(ledger.mayWrite(second.rid, session: 1, at: time(2)).isAllowed)
+        #expect(ledger.answered(second.rid, deviceID: "d1", outcome: .timedOut) != nil)
+        ledger.settle(Self.closed)
+        #expect(ledger.count == 1)
+    }
+
+    @Test func callsOfOneDeviceAreCountedWhicheverEnds() throws {
+        var limits = InvocationLedger.Limits()
+        limits.callsPerDevice = 3
+        var ledger = InvocationLedger(limits: limits, firstRID: 1)
+        func call(_ seq: Int64) -> InvocationLedger.Acceptance {
+            ledger.accept(
+                CallPart(
+                    job: 7, batch: 0, fence: 1, number: seq, sendBefore: 1000, responseMilliseconds: 5000,
+                    replyTo: "w1", method: "m", payload: "null", items: [.init(seq: seq, attempt: 0, deviceID: "d")]),
+                at: time(0))
+        }
+        let rids = (1...3).map { call($0).calls[0].rid }
+        #expect(call(4).notices.map(\.item.outcome) == [.tooManyInFlight])
+        // The one in the middle, the newest, the oldest.
+        for (number, index) in [1, 2, 0].enumerated() {
+            #expect(ledger.undeliverable(rids[index]) != nil)
+            #expect(ledger.inFlight == 2)
+            #expect(call(Int64(10 + number)).calls.count == 1)
+        }
+        #expect(call(20).notices.map(\.item.outcome) == [.tooManyInFlight])
+    }
+
     @Test func limitsRefuseNewCallsAndForgetNone() throws {
         var limits = InvocationLedger.Limits()
         limits.invocations = 2

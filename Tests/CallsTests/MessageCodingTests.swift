@@ -19,7 +19,13 @@ import Testing
             throw Unexpected()
         }
         #expect(same == inquiry)
-        let settlement = Settlement(job: 1, items: [.init(seq: 2, attempt: 0), .init(seq: 3, attempt: 1)])
+        let items = [Settlement.Item(seq: 2, attempt: 0), Settlement.Item(seq: 3, attempt: 1)]
+        let closed = Settlement(job: 4, items: [], closed: .init(batch: 5, fence: 6))
+        guard case .settlement(let last) = try #require(GatewayMessage(GatewayMessage.settlement(closed).text)) else {
+            throw Unexpected()
+        }
+        #expect(last == closed)
+        let settlement = Settlement(job: 1, items: items)
         guard case .settlement(let equal) = try #require(GatewayMessage(GatewayMessage.settlement(settlement).text))
         else {
             throw Unexpected()

@@ -29,6 +29,7 @@ final class DeviceDouble: CallWriter {
         var rids: [String: [UInt64]] = [:]
         var notices: [DesiredPart] = []
         var settled = 0
+        var closed = 0
         var inbox: Task<Void, Never>?
         var ticks: Task<Void, Never>?
         var beats: Task<Void, Never>?
@@ -57,6 +58,10 @@ final class DeviceDouble: CallWriter {
 
     /// Answers that it was told are recorded.
     var settled: Int { state.withLock(\.settled) }
+    /// Batches that it was told are closed.
+    var closed: Int { state.withLock(\.closed) }
+    /// Calls that it remembers.
+    var remembered: Double? { metrics.value("muster_gateway_invocations") }
 
     /// Desired changes that reached each device: its version and the patch's text.
     var notices: [String: [(version: Int64, patch: String)]] {
@@ -114,7 +119,10 @@ final class DeviceDouble: CallWriter {
                         case .inquiry(let inquiry): desk.handle(inquiry)
                         case .settlement(let settlement):
                             desk.handle(settlement)
-                            state.withLock { $0.settled += settlement.items.count }
+                            state.withLock { state in
+                                state.settled += settlement.items.count
+                                if settlement.closed != nil { state.closed += 1 }
+                            }
                         case .desired(let part): state.withLock { $0.notices.append(part) }
                         case .close, .registryChanged: break
                         }

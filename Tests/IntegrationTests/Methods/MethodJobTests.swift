@@ -54,21 +54,25 @@ import Testing
         }
     }
 
-    @Test func theGatewayIsToldThatLargeAnswersAreRecorded() async throws {
+    @Test func theGatewayIsToldWhatItNeedNotKeep() async throws {
         try await JobWorld.run { world in
             try await world.addDevices(50) { _ in [:] }
             let payload = "\"" + String(repeating: "x", count: 5000) + "\""
             let gateway = DeviceDouble("g", world) { device, _ in
-                .answers(status: 200, payload: device.hasSuffix("7") ? "1" : payload)
+                device.hasSuffix("9") ? .silence : .answers(status: 200, payload: device.hasSuffix("7") ? "1" : payload)
             }
             try await gateway.start()
             try await gateway.connect(Self.names(0..<50))
             try await world.startCoordinator()
             try await world.startWorker()
-            try await put(world, "m")
+            try await put(world, "m", response: 5)
             let job = try await world.wait(for: "m") { $0.state == .completed }
-            #expect(job.statistics == JobStatistics(devices: 50, succeeded: 50))
-            try await eventually("45 settled", within: JobWorld.patience) { gateway.settled == 45 }
+            #expect(job.statistics == JobStatistics(devices: 50, succeeded: 45, failed: 5))
+            // Large answers as they are recorded, while their batches wait for the silent; every call when its batch ends.
+            #expect(gateway.settled == 40)
+            let batches = try await world.query("SELECT count(*) AS n FROM work_batches")
+            try await eventually("the batches are closed", within: JobWorld.patience) { gateway.closed == batches }
+            try await eventually("the calls are forgotten", within: JobWorld.patience) { gateway.remembered == 0 }
             await gateway.die()
         }
     }
