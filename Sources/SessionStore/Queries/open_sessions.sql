@@ -3,12 +3,12 @@
 -- Rows: one for each device that exists: the new session, what it keeps, and whether it continues a kept session.
 -- The first number of a row is the time in milliseconds, so that a device that was deleted and created again never gets
 -- a number that its old connections are above; after that each session counts one up.
--- Index: device_sessions_pkey, devices_pkey. Safe: of two gateways that open one device the later gets the higher
+-- Index: device_sessions_pkey, devices_pkey; joined, the planner reads all devices for each call. Safe: of two gateways that open one device the later gets the higher
 -- number; rows are locked in order of their ids. Repeating it only skips a number.
 WITH asked AS (
     SELECT o.device_id, o.clean
     FROM unnest($3::text[], $4::boolean[]) AS o (device_id, clean)
-    JOIN devices AS d ON d.device_id = o.device_id
+    CROSS JOIN LATERAL (SELECT FROM devices AS d WHERE d.device_id = o.device_id OFFSET 0) AS d
 ), old AS (
     SELECT s.device_id, 'kept' = ANY (s.subscriptions) AS kept
     FROM device_sessions AS s

@@ -2,8 +2,8 @@
 // looks at a bounded number of pages.
 // Method: ten jobs over the same twins, ten large ones made by SQL, two thousand small ones and long rows of beats leave
 // dead rows, and nobody vacuums; then EXPLAIN (ANALYZE, BUFFERS) counts pages, with custom and generic plans, without
-// statistics and with them. Each statement runs once before it is judged: a plain index scan marks the entries of dead
-// rows, so that they cost the next one nothing. What a statement may look at stands in a table, and is no time.
+// statistics and with them. A statement may run a few times before it is judged: a plain index scan marks the entries of
+// dead rows, so that they cost the next one nothing. What a statement may look at stands in a table, and is no time.
 
 import Foundation
 import JSON
@@ -21,6 +21,7 @@ import Testing
     private static let devices = 6000
     private static let earlierJobs = 10
     private static let batchSize = Limits.batchItems
+    private static let settling: Duration = .seconds(20)
     /// For who sets the limits.
     private static let isPrinting = ProcessInfo.processInfo.environment["MUSTER_TEST_PRINT_PLANS"] != nil
 
@@ -47,8 +48,7 @@ import Testing
             await world.stop(coordinator)
             try await world.leavePast()
             coordinator = try await world.startCoordinator()
-            let live = try await makeLiveJobs(world)
-            await world.stop(coordinator)
+            let live = try await makeLiveJobs(world, coordinator)
             let hot = try await statements(world, live)
             // As autovacuum finds them; the day's partition may be older than its newest jobs' statistics, or have none.
             try await world.execute(
@@ -63,8 +63,7 @@ import Testing
         for kind in StatementPlan.kinds {
             // What is not prepared never has a generic plan.
             for one in hot where one.statement.isPrepared || kind == StatementPlan.custom {
-                _ = try await StatementPlan.run(one.statement, one.parameters, kind, world.pool, isKept: false)
-                let plan = try await StatementPlan.run(one.statement, one.parameters, kind, world.pool, isKept: false)
+                let plan = try await settledPlan(one, kind, world)
                 if Self.isPrinting {
                     print("\(one.statement.name), \(kind), \(comment): \(plan.buffers) of \(one.buffers) pages")
                 }
@@ -72,6 +71,22 @@ import Testing
                 #expect(plan.buffers <= one.buffers, "\(one.statement.name), \(kind), \(comment): \(plan.text)")
             }
         }
+    }
+
+    /// A scan marks the entries of dead rows once nobody can see them any more: a connection that was just given up may be
+    /// looking for a while.
+    private func settledPlan(_ one: Hot, _ kind: String, _ world: JobWorld) async throws -> StatementPlan {
+        var plan = try await StatementPlan.run(one.statement, one.parameters, kind, world.pool, isKept: false)
+        do {
+            try await eventually("\(one.statement.name) is cheap", within: Self.settling, every: .milliseconds(200)) {
+                if plan.buffers <= one.buffers { return true }
+                plan = try await StatementPlan.run(one.statement, one.parameters, kind, world.pool, isKept: false)
+                return plan.buffers <= one.buffers
+            }
+        } catch is NotInTime {
+            return plan  // It is judged by what it costs now.
+        }
+        return plan
     }
 
     // MARK: Live jobs
@@ -100,10 +115,12 @@ import Testing
         return Int64(try await world.query("SELECT job AS n FROM jobs WHERE job_id = '\(id)'"))
     }
 
-    private func makeLiveJobs(_ world: JobWorld) async throws -> Live {
+    private func makeLiveJobs(_ world: JobWorld, _ coordinator: Int) async throws -> Live {
         let running = try await methodJob("running", "*", world)
         let ending = try await methodJob("ending", "*", world)
         let done = try await methodJob("done", "deviceId = 'd-0000001'", world)
+        // Its sweep would take back what is claimed here without a lease, and its rounds would end what is to be ended.
+        await world.stop(coordinator)
         try await world.execute("UPDATE work_batches SET state = 'closed', open = 0 WHERE job = \(done)")
         try await world.execute("UPDATE jobs SET state = 'cancelling' WHERE job = \(ending)")
         let ids = try await world.store.readyBatches(after: nil, limit: 1000).filter { $0.job == running }

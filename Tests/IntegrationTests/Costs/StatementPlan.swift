@@ -54,6 +54,14 @@ struct StatementPlan: Sendable {
         nodes.map { Self.number($0, "Actual Rows") * Self.number($0, "Actual Loops") }.max() ?? 0
     }
 
+    /// Rows that any node read, passed on or threw away, at most.
+    var touched: Double {
+        nodes.map { node in
+            ["Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter"]
+                .reduce(0) { $0 + Self.number(node, $1) } * Self.number(node, "Actual Loops")
+        }.max() ?? 0
+    }
+
     /// For a failure: what each node is, over what, and its rows and pages.
     var text: String {
         nodes.map { node in
@@ -81,6 +89,8 @@ struct StatementPlan: Sendable {
         case .json(let value): return quoted(value.text)
         case .integerArray(let values):
             return "ARRAY[\(values.map { $0.map(String.init) ?? "NULL" }.joined(separator: ","))]"
+        case .boolArray(let values):
+            return "ARRAY[\(values.map { $0.map { "\($0)" } ?? "NULL" }.joined(separator: ","))]"
         case .textArray(let values):
             return "ARRAY[\(values.map { $0.map(quoted) ?? "NULL" }.joined(separator: ","))]"
         default: throw StoreError(code: .fatal, effect: .none, operation: "literal", message: "\(parameter)")
