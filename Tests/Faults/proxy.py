@@ -137,6 +137,8 @@ class Proxy(threading.Thread):
         self.join(10)
 
     async def _end(self) -> None:
+        # What is cut short here has nothing to tell.
+        self.loop.set_exception_handler(lambda loop, context: None)
         ways = asyncio.all_tasks() - {asyncio.current_task()}
         for way in ways:
             way.cancel()
