@@ -7,7 +7,7 @@ package import ServiceKit
 private import Synchronization
 
 package final class GatewayCalls: CallDesk {
-    package typealias MethodTopic = @Sendable (_ method: String, _ rid: UInt64) -> String
+    package typealias MethodTopic = @Sendable (_ method: String) -> String
 
     /// Outcomes wait this long for others; callers wait for them, so it is short. While more calls are open than
     /// `busyCalls`, the callers wait for those as well, and fewer messages cost less.
@@ -56,7 +56,7 @@ package final class GatewayCalls: CallDesk {
     private let state: Mutex<State>
     private let writer = Mutex<(any CallWriter)?>(nil)
 
-    /// `methodTopic` makes the topic of a call from the method's name and the rid.
+    /// `methodTopic` makes the topic of a method's calls, up to the rid.
     package init(
         gateway: GatewayID, routes: RouteStore, limits: InvocationLedger.Limits = .init(),
         methodTopic: @escaping MethodTopic, clock: any ServiceClock, random: any RandomSource, log: Log,
@@ -100,12 +100,13 @@ package final class GatewayCalls: CallDesk {
                 ])
         }
         let payload = Array(part.payload.utf8)
+        let topic = methodTopic(part.method)
         tell(acceptance.notices)
         guard !acceptance.calls.isEmpty, let writer = writer.withLock({ $0 }) else { return }
         writer.write(
             acceptance.calls.map {
                 OutgoingCall(
-                    rid: $0.rid, deviceID: $0.deviceID, topic: methodTopic(part.method, $0.rid), payload: payload)
+                    rid: $0.rid, deviceID: $0.deviceID, topic: topic + String($0.rid), payload: payload)
             })
     }
 

@@ -39,7 +39,8 @@ package enum Limits {
     package static let chunkDevicesFirst = 1000
     package static let chunkDevicesMaximum = 50_000
     package static let chunkGrowth = 5
-    /// Work items per batch: the unit that is leased.
+    /// Work items per batch: the unit that is leased. For calls the size hardly matters: µs of CPU a call of all processes
+    /// together, medians of eight on a busy machine: 87 at 250, 89 at 500, 96 at 1,000, 92 at 2,000.
     package static let batchItems = 500
     /// Work items per batch of a twin job that has turned out to be large; a batch is one transaction. PostgreSQL's µs of
     /// CPU a device: 19.6 at 500, 19.2 at 1,000, 18.7 at 2,000, 18.7 at 5,000. It takes some 40 ms, which is what a

@@ -21,6 +21,7 @@ package final class AnswerInbox: Sendable {
         let fence: Int64
     }
     private let mailboxes = Mutex<[Claim: Mailbox]>([:])
+    private let alarm: Alarm
 
     package init(
         address: String, routes: RouteStore, clock: any ServiceClock, random: any RandomSource, log: Log,
@@ -32,10 +33,11 @@ package final class AnswerInbox: Sendable {
         self.random = random
         self.log = log
         self.metrics = metrics
+        alarm = Alarm(clock: clock)
     }
 
     package func open(_ batch: ClaimedBatch) -> Mailbox {
-        let mailbox = Mailbox(clock: clock)
+        let mailbox = Mailbox(alarm: alarm)
         mailboxes.withLock { $0[Claim(batch: batch.id, fence: batch.fence.value)] = mailbox }
         return mailbox
     }
@@ -80,58 +82,46 @@ package final class Mailbox: Sendable {
     private struct State {
         var answers: [AnswerPart] = []
         var reader: CheckedContinuation<Void, Never>?
-        /// Tells a timer of an earlier wait from that of the present one.
-        var wait = 0
     }
 
-    private let clock: any ServiceClock
+    private let alarm: Alarm
     private let state = Mutex(State())
 
-    package init(clock: any ServiceClock) { self.clock = clock }
+    package init(alarm: Alarm) { self.alarm = alarm }
 
     package func put(_ answer: AnswerPart) {
-        let reader = state.withLock { state in
-            state.answers.append(answer)
-            defer { state.reader = nil }
-            return state.reader
-        }
-        reader?.resume()
+        wake { $0.answers.append(answer) }
     }
 
     /// All answers that have come; waits for the first at most until `moment`.
     package func take(until moment: Instant) async -> [AnswerPart] {
-        let timeout = moment - clock.now
-        if timeout > .zero, state.withLock(\.answers.isEmpty) { await wait(timeout) }
+        if alarm.clock.now < moment, state.withLock(\.answers.isEmpty) { await wait(until: moment) }
         return state.withLock { state in
             defer { state.answers = [] }
             return state.answers
         }
     }
 
-    private func wait(_ timeout: Duration) async {
-        var timer: Task<Void, Never>?
+    private func wait(until moment: Instant) async {
+        var ring: Alarm.Ring?
         await withCheckedContinuation { continuation in
-            let wait: Int? = state.withLock { state in
-                guard state.answers.isEmpty else { return nil }
+            let mustWait = state.withLock { state in
+                guard state.answers.isEmpty else { return false }
                 state.reader = continuation
-                state.wait += 1
-                return state.wait
+                return true
             }
-            guard let wait else { return continuation.resume() }
-            timer = Task { [self] in
-                do {
-                    try await clock.sleep(for: timeout)
-                } catch {
-                    return  // an answer came first
-                }
-                let reader = state.withLock { state -> CheckedContinuation<Void, Never>? in
-                    guard state.wait == wait else { return nil }
-                    defer { state.reader = nil }
-                    return state.reader
-                }
-                reader?.resume()
-            }
+            guard mustWait else { return continuation.resume() }
+            ring = alarm.set(at: moment) { [self] in wake { _ in } }
         }
-        timer?.cancel()
+        if let ring { alarm.cancel(ring) }
+    }
+
+    private func wake(_ change: (inout State) -> Void) {
+        let reader = state.withLock { state in
+            change(&state)
+            defer { state.reader = nil }
+            return state.reader
+        }
+        reader?.resume()
     }
 }

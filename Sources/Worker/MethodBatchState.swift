@@ -101,7 +101,15 @@ package struct MethodBatchState: Sendable {
     }
 
     /// Nothing is in flight and nothing is asked: the batch may be given back.
-    package var isQuiet: Bool { awaitedGateways.isEmpty }
+    package var isQuiet: Bool {
+        !progress.values.contains {
+            switch $0 {
+            case .awaiting: true
+            case .asking(let gateways, _): !gateways.isEmpty
+            case .toSend, .ended, .unreachable: false
+            }
+        }
+    }
     package var openCount: Int {
         progress.values.count { if case .ended = $0 { false } else { true } }
     }

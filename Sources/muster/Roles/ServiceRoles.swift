@@ -102,7 +102,7 @@ enum ServiceRoles {
         let id = GatewayID(name: settings.name, incarnation: String(random.next(), radix: 36))
         let calls = GatewayCalls(
             gateway: id, routes: stores.routes,
-            methodTopic: { HubPublish.method(name: $0, rid: String($1)).topic }, clock: clock, random: random,
+            methodTopic: { HubPublish.method(name: $0, rid: "").topic }, clock: clock, random: random,
             log: log, metrics: stores.metrics)
         let twins = stores.twins
         return Gateway(

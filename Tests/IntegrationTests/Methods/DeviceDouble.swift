@@ -48,7 +48,7 @@ final class DeviceDouble: CallWriter {
         self.world = world
         self.behaviour = behaviour
         desk = GatewayCalls(
-            gateway: id, routes: world.routes, methodTopic: { "\($0)/\($1)" }, clock: world.clock,
+            gateway: id, routes: world.routes, methodTopic: { "\($0)/" }, clock: world.clock,
             random: SystemRandom(), log: .silent, metrics: metrics)
         desk.attach(self)
     }
