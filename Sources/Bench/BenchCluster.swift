@@ -95,7 +95,7 @@ final class BenchCluster: Sendable {
         let memory = ProcessInfo.processInfo.physicalMemory / 4_000_000
         let options = DevCluster.Options(
             directory: settings.directory, isEphemeral: true,
-            postgresSettings: ["shared_buffers": "\(min(memory, 4096))MB", "max_wal_size": "16GB"])
+            postgresSettings: ["shared_buffers": "\(min(memory, 16_384))MB", "max_wal_size": "16GB"])
         return DevCluster(options, environment: context.environment, clock: context.clock, random: context.random)
     }
 
