@@ -31,7 +31,9 @@ package final class SupervisedProcess: Sendable {
         exec 3<&0 </dev/null
         "$@" 3<&- &
         program=$!
-        { while read -r word <&3; do kill -s "$word" "$program"; done; kill -s "$signal" "$program"; } 2>/dev/null &
+        # From the end of the pipe on the watcher may not be killed, or its end would look as if the program's came first.
+        { while read -r word <&3; do kill -s "$word" "$program"; done; trap '' TERM; kill -s "$signal" "$program"; :
+        } 2>/dev/null &
         watcher=$!
         wait "$program"
         status=$?
