@@ -68,8 +68,9 @@ import Testing
             try await eventually("a refill", within: JobWorld.patience) {
                 (metrics.value("muster_redis_refills_total") ?? 0) >= 1
             }
-            let event = try #require(log.events.first { $0.name == "redis_refilled" })
-            #expect(Dictionary(event.fields) { $1 }["batches"] == 8)
+            // How many it tells depends on whether the loss fell into a pass, which then offered them before the next one
+            // saw that Redis is another.
+            #expect(log.events.contains { $0.name == "redis_refilled" })
             #expect(metrics.value("muster_batches_reoffered_total") == 8)
             try await world.startWorker()
             _ = try await world.wait(for: "all") { $0.statistics.succeeded == 160 }
