@@ -32,12 +32,12 @@ package struct JobStore: Sendable {
                 definition.startTime.map { .integer($0) } ?? .null,
                 .integer(definition.maxExecutionTimeInSeconds), .text(actor),
             ])
+        if let row = inserted.first { return .created(try JobRecord(row)) }
         guard let row = try await pool.run(Statements.readJob, [.text(definition.jobID.text)]).first else {
             throw StoreError(
                 code: .fatal, effect: .unknown, operation: "insert_job", message: "the stored job cannot be read")
         }
         let record = try JobRecord(row)
-        if !inserted.isEmpty { return .created(record) }
         let stored: [UInt8] = try row.get("request_digest")
         return stored == digest ? .same(record) : .conflict
     }

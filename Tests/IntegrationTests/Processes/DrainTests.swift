@@ -6,7 +6,6 @@ import Foundation
 import JSON
 import JobModel
 import JobStore
-import Postgres
 import ServiceKit
 import TestKit
 import Testing
@@ -61,7 +60,7 @@ import Testing
             let devices = 300
             let replacements = 6
             let cluster = try await FleetCluster(world, devices: devices, latency: "100ms..900ms")
-            try await fill(world)
+            try await cluster.addTwins(Self.twins)
             var workers = [try await cluster.worker(), try await cluster.worker()]
             for round in 0..<replacements {
                 try await cluster.put("twins-\(round)", .updateTwin(["tags": ["round": .integer(Int64(round))]]))
@@ -102,18 +101,6 @@ import Testing
     }
 
     private static let twins = 8000
-
-    private func fill(_ world: TestWorld) async throws {
-        _ = try await world.pool.run(
-            Statement(
-                name: "fill",
-                text: """
-                    WITH added AS (INSERT INTO devices (device_id, generation_id)
-                                   SELECT 'd-' || n, 'g' FROM generate_series(1, $1::integer) AS n
-                                   RETURNING device_id)
-                    INSERT INTO twins (device_id) SELECT device_id FROM added
-                    """), [.integer(Int64(Self.twins))])
-    }
 
     /// Milliseconds between two outcomes of one job that follow each other, at most.
     private static let longestPause = """

@@ -82,6 +82,19 @@ struct FleetCluster {
         return try row.get("n")
     }
 
+    /// Devices beside those of the fleet: d-1, d-2 …
+    func addTwins(_ count: Int) async throws {
+        _ = try await world.pool.run(
+            Statement(
+                name: "add_twins",
+                text: """
+                    WITH added AS (INSERT INTO devices (device_id, generation_id)
+                                   SELECT 'd-' || n, 'g' FROM generate_series(1, $1::integer) AS n
+                                   RETURNING device_id)
+                    INSERT INTO twins (device_id) SELECT device_id FROM added
+                    """), [.integer(Int64(count))])
+    }
+
     /// Ends the fleet and returns what its devices saw of calls.
     func callsSeen() async throws -> JSONValue {
         fleet.signal(SIGTERM)

@@ -24,7 +24,7 @@ import TwinStore
     @Test func aWorkerOutlivesAStalledPostgres() async throws {
         try await withOwnStores { world, stores in
             let cluster = try await FleetCluster(world, devices: 200, latency: "10ms..50ms")
-            try await fill(world, 60_000)
+            try await cluster.addTwins(60_000)
             let worker = try await cluster.worker()
             try await cluster.put("twins", .updateTwin(["tags": ["a": 1]]))
             try await cluster.putCalls("calls", condition: "tags.ring >= 0")
@@ -125,18 +125,6 @@ import TwinStore
             print("peak of \(process.role): \(peak) MB")
             #expect(peak < limit, "\(process.role) had \(peak) MB resident")
         }
-    }
-
-    private func fill(_ world: TestWorld, _ twins: Int) async throws {
-        _ = try await world.pool.run(
-            Statement(
-                name: "fill",
-                text: """
-                    WITH added AS (INSERT INTO devices (device_id, generation_id)
-                                   SELECT 'd-' || n, 'g' FROM generate_series(1, $1::integer) AS n
-                                   RETURNING device_id)
-                    INSERT INTO twins (device_id) SELECT device_id FROM added
-                    """), [.integer(Int64(twins))])
     }
 }
 
