@@ -165,22 +165,25 @@ extension JobStore {
         if let first = sorted.first, let last = sorted.last,
             last.seq - first.seq < Int64(sorted.count) * denseSpread
         {
-            parts["among"] = "true"
+            parts["among"] = "$6[width_bucket(i.seq, $6)] = i.seq"
         }
-        var outcomes = "{"
-        for result in sorted {
-            if outcomes.utf8.count > 1 { outcomes += "," }
-            outcomes += "\"\(result.seq)\":[\(result.response ?? "null")"
-            if let error = result.error {
-                outcomes += ",\"\(error.rawValue)\",\(result.text.map { JSONValue.string($0).text } ?? "null")"
-            }
-            outcomes += "]"
+        var (responses, codes, texts) = ("[", "[", "[")
+        let hasFailures = sorted.contains { $0.error != nil }
+        for (position, result) in sorted.enumerated() {
+            let separator = position == 0 ? "" : ","
+            responses += separator
+            responses += result.response ?? "null"
+            guard hasFailures else { continue }
+            codes += separator
+            codes += result.error.map { "\"\($0.rawValue)\"" } ?? "null"
+            texts += separator
+            texts += result.error == nil ? "null" : result.text.map { JSONValue.string($0).text } ?? "null"
         }
-        outcomes += "}"
         return (
             Statements.recordResults.filling(parts, isPrepared: true),
             Self.key(batch) + [
-                .integer(batch.slot), .integer(shard), .integerArray(sorted.map(\.seq)), .text(outcomes),
+                .integer(batch.slot), .integer(shard), .integerArray(sorted.map(\.seq)), .text(responses + "]"),
+                .text(codes + "]"), .text(texts + "]"),
             ]
         )
     }

@@ -75,6 +75,7 @@ import Testing
                 _ = try await world.wait(for: "job") { $0.state == .completed }
             }
             #expect(gateway.calls.count == Self.devices)
+            try await expectNoNewIndexEntries(world)
             expect(
                 "direct method",
                 [
@@ -88,6 +89,16 @@ import Testing
                 ], method.seconds)
             await gateway.die()
         }
+    }
+
+    /// The pages of a method job's items have room for the answers (`create_slot`): each result is a HOT update.
+    private func expectNoNewIndexEntries(_ world: JobWorld) async throws {
+        let updated =
+            "SELECT coalesce(sum(n_tup_upd), 0)::bigint AS n FROM pg_stat_user_tables WHERE relname ~ '^work_items_'"
+        try await eventually("the results are counted", within: JobWorld.patience) {
+            try await world.query(updated) == Self.devices
+        }
+        #expect(try await world.query(updated.replacing("n_tup_upd", with: "n_tup_hot_upd")) == Self.devices)
     }
 
     private func expect(
