@@ -157,7 +157,8 @@ final class BenchCluster: Sendable {
         try await settle()
     }
 
-    private func settle() async throws {
+    /// Takes dead rows and dirty pages away.
+    func settle() async throws {
         try await pool.run(Statements.vacuumTwins)
         try await pool.run(Statements.checkpoint)
     }

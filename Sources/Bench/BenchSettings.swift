@@ -11,8 +11,8 @@ package struct BenchSettings: Sendable {
     package var repeats = 3
     /// Where private stores, logs of the roles and sockets live; removed at the end.
     package var directory: String
-    /// Of the devices' subscriptions and answers.
-    package var qos = 1
+    /// Of the devices' subscriptions and answers, one after the other.
+    package var qos = [1, 0]
     /// Devices that are called and never answer.
     package var silentDevices = 0
     /// Twins in the table, when more than the devices of the jobs.

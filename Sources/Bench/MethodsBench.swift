@@ -1,5 +1,6 @@
 // `bench methods`: a direct-method job over connected simulated devices, from its creation to its end, against a plain
-// epoll echo of the same packets over as many connections, which uses nothing of the product.
+// epoll echo of the same packets over as many connections, which uses nothing of the product. Devices of both kinds exist:
+// those that answer at QoS 1 and wait for the PUBACK, as some SDKs have them do, and those that answer at QoS 0.
 
 internal import Glibc
 internal import JSON
@@ -23,8 +24,14 @@ enum MethodsBench {
     }
 
     static func rows(_ cluster: BenchCluster) async throws -> [BenchRow] {
+        try await cluster.fill(cluster.settings.devices)
+        var rows: [BenchRow] = []
+        for qos in cluster.settings.qos { rows += try await self.rows(cluster, qos: qos) }
+        return rows
+    }
+
+    private static func rows(_ cluster: BenchCluster, qos: Int) async throws -> [BenchRow] {
         let settings = cluster.settings
-        try await cluster.fill(settings.devices)
         var single: [Run] = []
         var many: [Run] = []
         var echo: [Run] = []
@@ -33,20 +40,20 @@ enum MethodsBench {
             try await cluster.startRoles(workers: settings.workers)
             let gateway = try await cluster.startGateway(devices: settings.devices)
             try await cluster.startFleet(
-                "devices", devices: settings.devices, gateway: gateway, options: ["--qos", "\(settings.qos)"])
+                "devices", devices: settings.devices, gateway: gateway, options: ["--qos", "\(qos)"])
             // One job that is not counted: what a process does for the first time is no measure of it.
             _ = try await runJobs(cluster, ["warm-\(round)"])
             single.append(try await runJobs(cluster, ["method-\(round)"]))
             many.append(try await runJobs(cluster, (1...jobsAtOnce).map { "methods-\(round)-\($0)" }))
-            echo.append(try await runEcho(cluster, round))
+            echo.append(try await runEcho(cluster, round, qos: qos))
         }
         let limit = BenchRow.Limit(name: "epoll echo", runs: echo)
-        var row = BenchRow(name: "method job, end to end", runs: single)
+        var row = BenchRow(name: "method job, QoS \(qos)", runs: single)
         row.limit = limit
         row.wanted = wanted
-        var manyRow = BenchRow(name: "\(jobsAtOnce) method jobs at once", runs: many)
+        var manyRow = BenchRow(name: "\(jobsAtOnce) method jobs at once, QoS \(qos)", runs: many)
         manyRow.limit = limit
-        return [row, manyRow, BenchRow(name: "epoll echo", runs: echo)]
+        return [row, manyRow, BenchRow(name: "epoll echo, QoS \(qos)", runs: echo)]
     }
 
     /// From the first creation to the last end.
@@ -66,13 +73,13 @@ enum MethodsBench {
         }
     }
 
-    private static func runEcho(_ cluster: BenchCluster, _ round: Int) async throws -> Run {
+    private static func runEcho(_ cluster: BenchCluster, _ round: Int, qos: Int) async throws -> Run {
         try await cluster.reset()
         let settings = cluster.settings
         // Two processes share the machine, as the gateway and the devices do.
         let threads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
         let common = [
-            "--devices", "\(settings.devices)", "--qos", "\(settings.qos)", "--threads", "\(threads)", "--stay",
+            "--devices", "\(settings.devices)", "--qos", "\(qos)", "--threads", "\(threads)", "--stay",
         ]
         cluster.context.progress("epoll echo \(round)")
         let server = try cluster.start(

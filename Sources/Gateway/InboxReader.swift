@@ -5,8 +5,8 @@ import RouteStore
 import ServiceKit
 
 struct InboxReader: Sendable {
-    /// One wait for messages; the task's cancellation ends it early.
-    private static let wait: Duration = .seconds(1)
+    /// One wait for messages; the task's cancellation ends it early. As long as a worker's: each wait costs a wake-up.
+    private static let wait: Duration = .seconds(5)
     /// Reads of the last look: as many as a full inbox needs.
     private static let finishReads = Int(RouteLimits.inboxMessages / RouteLimits.messagesPerReceive) + 1
 

@@ -61,7 +61,8 @@ enum BenchCommands {
         """,
         options: [
             OptionSpec(
-                name: "qos", kind: .integer(0...1), default: "1", help: "of the devices' subscriptions and answers")
+                name: "qos", kind: .integer(0...1),
+                help: "of the devices' subscriptions and answers (default: 1, then 0)")
         ])
 
     static let scaleSpec = spec(
@@ -170,7 +171,9 @@ enum BenchCommands {
     static let idle = action(.idle) { $0.idleSeconds = $1.integer("seconds") }
     static let inFlight = action(.inFlight)
     static let latency = action(.latency) { $0.silentDevices = $1.integer("silent-devices") }
-    static let methods = action(.methods) { $0.qos = $1.integer("qos") }
+    static let methods = action(.methods) { settings, command in
+        if let qos = command.optionalInteger("qos") { settings.qos = [qos] }
+    }
     static let scale = action(.scale) { $0.twins = $1.integer("twins") }
     static let sessions = action(.sessions)
     static let takeover = action(.takeover)
