@@ -154,12 +154,10 @@ package final class GatewayCalls: CallDesk {
     /// An empty payload is null; anything else must be JSON.
     private static func outcome(status: Int32, payload: [UInt8]) -> CallOutcome {
         guard payload.contains(where: { $0 != 0x20 }) else { return .answered(status: Int64(status), payload: "null") }
-        do {
-            _ = try JSONValue(parsing: payload)
-        } catch {
+        guard let text = String(validating: payload, as: UTF8.self), JSONCheck.isJSON(text) else {
             return .invalidAnswer
         }
-        return .answered(status: Int64(status), payload: String(decoding: payload, as: UTF8.self))
+        return .answered(status: Int64(status), payload: text)
     }
 
     // MARK: Time
@@ -346,10 +344,4 @@ package final class GatewayCalls: CallDesk {
 
 extension AnswerPart {
     fileprivate var payloadBytes: Int { items.reduce(0) { $0 + $1.payloadBytes } }
-}
-
-extension AnswerPart.Item {
-    fileprivate var payloadBytes: Int {
-        if case .answered(_, let payload) = outcome { payload.utf8.count } else { 0 }
-    }
 }

@@ -66,8 +66,11 @@ final class DeviceSession: ByteStreamHandler {
         guard mode != .closed, let channel else { return }
         lastHeard = channel.reactor.now
         noteActivity()
-        decoder.append(bytes)
-        proceed()
+        var offset = 0
+        handlePackets { decoder throws(MQTTError) in try decoder.next(in: bytes, at: &offset) }
+        guard mode != .closed else { return }
+        decoder.append(bytes, from: offset)
+        pauseOrResume()
     }
 
     func outputDrained() {
@@ -106,16 +109,24 @@ final class DeviceSession: ByteStreamHandler {
 
     // MARK: The engine
 
-    /// Handles packets until there are none, or the device has to wait.
+    /// Handles packets that were kept until there are none, or the device has to wait.
     func proceed() {
+        handlePackets { decoder throws(MQTTError) in try decoder.next() }
+        pauseOrResume()
+    }
+
+    private func handlePackets(_ next: (inout MQTTDecoder) throws(MQTTError) -> MQTTPacket?) {
         while (mode == .connecting || mode == .open) && !isBehind {
             do throws(MQTTError) {
-                guard let packet = try decoder.next() else { break }
+                guard let packet = try next(&decoder) else { return }
                 handle(packet)
             } catch {
                 return end(error.code == .tooLarge ? .tooLarge : .malformed, detail: error.message)
             }
         }
+    }
+
+    private func pauseOrResume() {
         guard let channel, mode != .closed else { return }
         let mustPause = mode == .authenticating || isBehind
         guard mustPause != isPaused else { return }

@@ -10,24 +10,28 @@ package enum DevicePublish: Sendable, Equatable {
 
     /// Nil: a topic that this device may not publish to; the connection is closed.
     package init?(topic: String, deviceID: String) {
-        var text = TopicText(topic)
-        if text.skip(TopicPrefix.twinGet) {
-            guard let rid = text.pairs()?.rid else { return nil }
-            self = .twinGet(rid: rid)
-        } else if text.skip(TopicPrefix.reported) {
-            guard let pairs = text.pairs(), let rid = pairs.rid else { return nil }
-            self = .reported(rid: rid, version: pairs.version)
-        } else if text.skip(TopicPrefix.methodResult) {
+        guard let known = TopicText.read(topic, { Self.read(&$0, deviceID) }) else { return nil }
+        self = known
+    }
+
+    private static func read(_ text: inout TopicText, _ deviceID: String) -> DevicePublish? {
+        if text.skip(TopicPrefix.methodResult) {
             guard let digits = text.take(upTo: "/"), let status = TopicText.number(digits, Int32.self),
                 text.skip("?"), let rid = text.pairs()?.rid
             else { return nil }
-            self = .methodResult(status: status, rid: rid)
+            return .methodResult(status: status, rid: rid)
+        } else if text.skip(TopicPrefix.twinGet) {
+            guard let rid = text.pairs()?.rid else { return nil }
+            return .twinGet(rid: rid)
+        } else if text.skip(TopicPrefix.reported) {
+            guard let pairs = text.pairs(), let rid = pairs.rid else { return nil }
+            return .reported(rid: rid, version: pairs.version)
         } else if text.skip(TopicPrefix.devices) {
             guard text.skip(deviceID), text.skip(TopicPrefix.events), text.isAtEnd || text.skip("/") else { return nil }
-            guard !text.rest.utf8.contains(where: { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "#") }) else {
+            guard !text.rest.contains(where: { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "#") }) else {
                 return nil
             }
-            self = .telemetry(bag: String(text.rest))
+            return .telemetry(bag: TopicText.text(text.rest))
         } else {
             return nil
         }

@@ -18,20 +18,24 @@ package enum HubPublish: Sendable, Equatable {
 
     /// As a device reads it.
     package init?(topic: String) {
-        var text = TopicText(topic)
+        guard let known = TopicText.read(topic, { Self.read(&$0) }) else { return nil }
+        self = known
+    }
+
+    private static func read(_ text: inout TopicText) -> HubPublish? {
         if text.skip(TopicPrefix.method) {
             guard let encoded = text.take(upTo: "/"), let name = Self.decoded(encoded), !name.isEmpty, text.skip("?"),
                 let rid = text.pairs()?.rid
             else { return nil }
-            self = .method(name: name, rid: rid)
+            return .method(name: name, rid: rid)
         } else if text.skip(TopicPrefix.twinResult) {
             guard let digits = text.take(upTo: "/"), let status = TopicText.number(digits, Int.self), text.skip("?"),
                 let pairs = text.pairs(), let rid = pairs.rid
             else { return nil }
-            self = .twinResult(status: status, rid: rid, version: pairs.version)
+            return .twinResult(status: status, rid: rid, version: pairs.version)
         } else if text.skip(TopicPrefix.desired) {
             guard let version = text.pairs()?.version else { return nil }
-            self = .desired(version: version)
+            return .desired(version: version)
         } else {
             return nil
         }
@@ -62,10 +66,10 @@ package enum HubPublish: Sendable, Equatable {
     }
 
     /// Nil: a percent sign without two digits, or bytes that are no text.
-    private static func decoded(_ text: Substring) -> String? {
-        guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
+    private static func decoded(_ text: TopicText.Bytes) -> String? {
+        guard text.contains(UInt8(ascii: "%")) else { return TopicText.text(text) }
         var bytes: [UInt8] = []
-        var rest = text.utf8[...]
+        var rest = text
         while let byte = rest.popFirst() {
             guard byte == UInt8(ascii: "%") else {
                 bytes.append(byte)

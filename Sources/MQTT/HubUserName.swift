@@ -16,8 +16,9 @@ package struct HubUserName: Sendable, Equatable {
         self.deviceID = deviceID
         var apiVersion: String?
         for pair in query.split(separator: UInt8(ascii: "&")) where apiVersion == nil {
-            var pair = TopicText(String(Substring(pair)))
-            if pair.skip("api-version=") { apiVersion = String(pair.rest) }
+            apiVersion = TopicText.read(String(Substring(pair))) {
+                $0.skip("api-version=") ? TopicText.text($0.rest) : nil
+            }
         }
         self.apiVersion = apiVersion
     }

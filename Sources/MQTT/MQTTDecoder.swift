@@ -35,16 +35,50 @@ package struct MQTTDecoder: Sendable {
     /// After `next()` gave nil: whether a packet has begun.
     package var hasPartialPacket: Bool { bufferedCount > 0 }
 
+    /// The same from `offset` on.
+    package mutating func append(_ more: Span<UInt8>, from offset: Int) {
+        guard failure == nil, offset < more.count else { return }
+        more.withUnsafeBufferPointer { bytes.append(contentsOf: $0[offset...]) }
+    }
+
+    /// The next packet of bytes that have just come, read where they are: most come as whole packets. `offset` is where
+    /// the next one begins; nil: the bytes are used up, and what is no whole packet is kept. Who stops before that must
+    /// append the rest.
+    package mutating func next(in input: Span<UInt8>, at offset: inout Int) throws(MQTTError) -> MQTTPacket? {
+        if failure == nil, bytes.isEmpty, offset < input.count {
+            do {
+                var place = offset
+                let limit = packetLimit
+                let packet = try input.withUnsafeBufferPointer { bytes throws(MQTTError) in
+                    try Self.packet(in: bytes, at: &place, limit: limit)
+                }
+                offset = place
+                if let packet { return packet }
+            } catch {
+                failure = error
+                throw error
+            }
+        }
+        append(input, from: offset)
+        offset = input.count
+        return try next()
+    }
+
     /// The next packet, or nil when it is not complete. After an error the same error comes for ever.
     package mutating func next() throws(MQTTError) -> MQTTPacket? {
         if let failure { throw failure }
+        guard position < bytes.count else { return nil }
         do {
-            guard let frame = try frame() else {
+            let limit = packetLimit
+            var place = position
+            let packet = try bytes.withUnsafeBufferPointer { bytes throws(MQTTError) in
+                try Self.packet(in: bytes, at: &place, limit: limit)
+            }
+            guard let packet else {
                 compact()
                 return nil
             }
-            let packet = try Self.packet(of: frame, in: bytes)
-            position = frame.body.upperBound
+            position = place
             if position == bytes.count { release() }
             return packet
         } catch {
@@ -73,14 +107,26 @@ package struct MQTTDecoder: Sendable {
 
     // MARK: Fixed header
 
+    private typealias Bytes = UnsafeBufferPointer<UInt8>
+
     private struct Frame {
         let type: MQTTPacketType
         let flags: UInt8
         let body: Range<Int>
     }
 
+    /// The packet at `place`, which is moved behind it; nil when it is not complete.
+    private static func packet(
+        in bytes: Bytes, at place: inout Int, limit: Int
+    ) throws(MQTTError) -> MQTTPacket? {
+        guard let frame = try frame(in: bytes, at: place, limit: limit) else { return nil }
+        let packet = try packet(of: frame, in: bytes)
+        place = frame.body.upperBound
+        return packet
+    }
+
     /// The next packet's header, or nil when the packet is not complete.
-    private func frame() throws(MQTTError) -> Frame? {
+    private static func frame(in bytes: Bytes, at position: Int, limit: Int) throws(MQTTError) -> Frame? {
         guard position < bytes.count else { return nil }
         let first = bytes[position]
         guard let type = MQTTPacketType(rawValue: first >> 4) else { throw .reservedType }
@@ -88,11 +134,11 @@ package struct MQTTDecoder: Sendable {
         if let required = type.requiredFlags, flags != required { throw .headerFlags }
         switch type {
         case .pubrec, .pubrel, .pubcomp: throw .exactlyOnce
-        case .publish: try Self.check(publishFlags: flags)
+        case .publish: try check(publishFlags: flags)
         default: break
         }
-        guard let (start, length) = try remainingLength() else { return nil }
-        guard start - position + length <= packetLimit else { throw .packetTooLarge }
+        guard let (start, length) = try remainingLength(in: bytes, behind: position) else { return nil }
+        guard start - position + length <= limit else { throw .packetTooLarge }
         if let fixed = type.fixedLength, length != fixed { throw .wrongLength }
         guard bytes.count - start >= length else { return nil }
         return Frame(type: type, flags: flags, body: start..<(start + length))
@@ -105,7 +151,9 @@ package struct MQTTDecoder: Sendable {
     }
 
     /// Where the body starts and how long it is.
-    private func remainingLength() throws(MQTTError) -> (start: Int, length: Int)? {
+    private static func remainingLength(
+        in bytes: Bytes, behind position: Int
+    ) throws(MQTTError) -> (start: Int, length: Int)? {
         var length = 0
         for index in 0..<4 {
             let place = position + 1 + index
@@ -118,7 +166,7 @@ package struct MQTTDecoder: Sendable {
 
     // MARK: Bodies
 
-    private static func packet(of frame: Frame, in bytes: [UInt8]) throws(MQTTError) -> MQTTPacket {
+    private static func packet(of frame: Frame, in bytes: Bytes) throws(MQTTError) -> MQTTPacket {
         var reader = MQTTReader(bytes, frame.body)
         let packet: MQTTPacket
         switch frame.type {

@@ -1,12 +1,13 @@
-// Reads the fields of one complete packet. It shares the decoder's bytes and copies only what becomes a value.
+// Reads the fields of one complete packet. It looks at the bytes where they are, lives no longer than that look, and
+// copies only what becomes a value.
 
 struct MQTTReader {
-    private let bytes: [UInt8]
+    private let bytes: UnsafeBufferPointer<UInt8>
     private var position: Int
     private let end: Int
 
     /// The packet's body is `range`.
-    init(_ bytes: [UInt8], _ range: Range<Int>) {
+    init(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) {
         self.bytes = bytes
         position = range.lowerBound
         end = range.upperBound
@@ -63,7 +64,7 @@ struct MQTTReader {
         return Array(bytes[position..<end])
     }
 
-    private mutating func field() throws(MQTTError) -> ArraySlice<UInt8> {
+    private mutating func field() throws(MQTTError) -> Slice<UnsafeBufferPointer<UInt8>> {
         let count = Int(try number())
         guard end - position >= count else { throw .tooShort }
         defer { position += count }

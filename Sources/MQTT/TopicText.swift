@@ -12,26 +12,43 @@ enum TopicPrefix {
     static let method = "$iothub/methods/POST/"
 }
 
-/// What is left of a topic.
+/// What is left of a topic; valid only as long as the text that it reads.
 struct TopicText {
-    private(set) var rest: Substring
+    typealias Bytes = Slice<UnsafeBufferPointer<UInt8>>
 
-    init(_ text: String) { rest = text[...] }
+    private(set) var rest: Bytes
 
-    var isAtEnd: Bool { rest.utf8.isEmpty }
+    private init(_ rest: Bytes) { self.rest = rest }
+
+    /// One look at the text's bytes for all of it: nothing is copied but what becomes a value.
+    static func read<Result>(_ text: String, _ body: (inout TopicText) -> Result) -> Result {
+        var text = text
+        return text.withUTF8 { bytes in
+            var topic = TopicText(bytes[...])
+            return body(&topic)
+        }
+    }
+
+    var isAtEnd: Bool { rest.isEmpty }
+
+    /// What is taken begins and ends between characters, so it is text again.
+    static func text(_ bytes: Bytes) -> String { String(decoding: bytes, as: UTF8.self) }
 
     /// Takes the text away if the rest starts with it.
     mutating func skip(_ text: String) -> Bool {
-        guard rest.utf8.starts(with: text.utf8) else { return false }
-        rest = Substring(rest.utf8.dropFirst(text.utf8.count))
-        return true
+        var text = text
+        return text.withUTF8 { prefix in
+            guard rest.starts(with: prefix) else { return false }
+            rest = rest.dropFirst(prefix.count)
+            return true
+        }
     }
 
     /// Takes away all before the character, and the character. Nil: there is none.
-    mutating func take(upTo character: Unicode.Scalar) -> Substring? {
-        guard let end = rest.utf8.firstIndex(of: UInt8(ascii: character)) else { return nil }
-        defer { rest = Substring(rest.utf8[rest.utf8.index(after: end)...]) }
-        return Substring(rest.utf8[..<end])
+    mutating func take(upTo character: Unicode.Scalar) -> Bytes? {
+        guard let end = rest.firstIndex(of: UInt8(ascii: character)) else { return nil }
+        defer { rest = rest[(end + 1)...] }
+        return rest[..<end]
     }
 
     /// The pairs of the hub that the rest consists of, `$rid=…&$version=…`. Others may stand among them; nil: one of
@@ -40,10 +57,10 @@ struct TopicText {
         var (rid, version): (String?, Int64?) = (nil, nil)
         var left = self
         while !left.isAtEnd {
-            var pair = TopicText(rest: left.take(upTo: "&") ?? left.takeAll())
+            var pair = TopicText(left.take(upTo: "&") ?? left.takeAll())
             if pair.skip("$rid=") {
-                guard rid == nil, !pair.isAtEnd, pair.rest.utf8.count <= MQTTLimits.requestIDBytes else { return nil }
-                rid = String(pair.rest)
+                guard rid == nil, !pair.isAtEnd, pair.rest.count <= MQTTLimits.requestIDBytes else { return nil }
+                rid = Self.text(pair.rest)
             } else if pair.skip("$version=") {
                 guard version == nil, let number = TopicText.number(pair.rest, Int64.self) else { return nil }
                 version = number
@@ -52,17 +69,15 @@ struct TopicText {
         return (rid, version)
     }
 
-    private mutating func takeAll() -> Substring {
-        defer { rest = "" }
+    private mutating func takeAll() -> Bytes {
+        defer { rest = rest[rest.endIndex...] }
         return rest
     }
 
-    static func number<Number: FixedWidthInteger>(_ text: Substring, _: Number.Type) -> Number? {
-        guard text.utf8.count <= MQTTLimits.numberBytes, text.utf8.first != UInt8(ascii: "+") else { return nil }
-        return Number(text)
+    static func number<Number: FixedWidthInteger>(_ digits: Bytes, _: Number.Type) -> Number? {
+        guard digits.count <= MQTTLimits.numberBytes, digits.first != UInt8(ascii: "+") else { return nil }
+        return Number(text(digits))
     }
-
-    private init(rest: Substring) { self.rest = rest }
 }
 
 extension String {

@@ -23,11 +23,11 @@ struct RedisRequest: Sendable {
         count = commands.count
         var bytes: [UInt8] = []
         for command in commands {
-            Self.write("*", command.count, to: &bytes)
+            Self.write(UInt8(ascii: "*"), command.count, to: &bytes)
             for argument in command {
                 switch argument {
-                case .text(let text): Self.write(Array(text.utf8), to: &bytes)
-                case .integer(let value): Self.write(Array(String(value).utf8), to: &bytes)
+                case .text(let text): Self.write(text.utf8, to: &bytes)
+                case .integer(let value): Self.write(String(value).utf8, to: &bytes)
                 case .bytes(let value): Self.write(value, to: &bytes)
                 }
             }
@@ -43,13 +43,17 @@ struct RedisRequest: Sendable {
         if case .text(let name)? = command.first { name.lowercased() } else { "command" }
     }
 
-    private static func write(_ value: [UInt8], to bytes: inout [UInt8]) {
-        write("$", value.count, to: &bytes)
+    private static func write(_ value: some Collection<UInt8>, to bytes: inout [UInt8]) {
+        write(UInt8(ascii: "$"), value.count, to: &bytes)
         bytes.append(contentsOf: value)
-        bytes.append(contentsOf: "\r\n".utf8)
+        bytes.append(UInt8(ascii: "\r"))
+        bytes.append(UInt8(ascii: "\n"))
     }
 
-    private static func write(_ mark: String, _ count: Int, to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: "\(mark)\(count)\r\n".utf8)
+    private static func write(_ mark: UInt8, _ count: Int, to bytes: inout [UInt8]) {
+        bytes.append(mark)
+        bytes.append(contentsOf: String(count).utf8)
+        bytes.append(UInt8(ascii: "\r"))
+        bytes.append(UInt8(ascii: "\n"))
     }
 }

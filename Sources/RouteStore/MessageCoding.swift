@@ -1,186 +1,241 @@
-// Messages to and from JSON text. A message that cannot be read is nil: it comes from another release or an old Redis,
+// Messages to and from bytes. A message that cannot be read is nil: it comes from another release or an old Redis,
 // and is dropped and counted by the receiver; the sender's recovery covers it as it covers a lost one.
 
 import JSON
 
 extension GatewayMessage {
-    package var text: String {
-        let value: JSONValue
+    package var bytes: [UInt8] {
         switch self {
-        case .calls(let part):
-            value = .array([
-                "c", .integer(part.job), .integer(part.batch), .integer(part.fence), .integer(part.number),
-                .integer(part.sendBefore), .integer(part.responseMilliseconds), .string(part.replyTo),
-                .string(part.method), .string(part.payload),
-                .array(part.items.map { [.integer($0.seq), .integer($0.attempt), .string($0.deviceID)] }),
-            ])
-        case .inquiry(let inquiry):
-            value = .array([
-                "q", .integer(inquiry.job), .integer(inquiry.batch), .integer(inquiry.fence),
-                .string(inquiry.replyTo),
-                .array(
-                    inquiry.items.map { [.integer($0.seq), .integer($0.attempt), .integer($0.rememberedUntil)] }),
-            ])
-        case .settlement(let settlement):
-            value = .array(
-                [
-                    "s", .integer(settlement.job),
-                    .array(settlement.items.map { [.integer($0.seq), .integer($0.attempt)] }),
-                ] + (settlement.closed.map { [.integer($0.batch), .integer($0.fence)] } ?? []))
-        case .desired(let part):
-            value = .array([
-                "d", .object(part.patch),
-                .array(part.devices.map { [.string($0.deviceID), .integer($0.version)] }),
-            ])
+        case .calls(let part): return part.bytes
+        case .inquiry(let inquiry): return inquiry.bytes
+        case .settlement(let settlement): return settlement.bytes
+        case .desired(let part): return part.bytes
         case .close(let routes):
-            value = .array(["x"] + routes.flatMap { [JSONValue.string($0.deviceID), .integer($0.session)] })
+            var writer = MessageWriter("x", capacity: 40 * routes.count)
+            writer.write(Int64(routes.count))
+            for route in routes {
+                writer.write(route.deviceID)
+                writer.write(route.session)
+            }
+            return writer.bytes
         case .registryChanged(let devices):
-            value = .array(["r"] + devices.map { .string($0) })
+            var writer = MessageWriter("r", capacity: 40 * devices.count)
+            writer.write(Int64(devices.count))
+            for device in devices { writer.write(device) }
+            return writer.bytes
         }
-        return value.text
     }
 
-    package init?(_ text: String) {
-        guard let value = JSONValue(message: text)?.arrayValue, let kind = value.first?.stringValue else { return nil }
-        switch kind {
-        case "c": guard let part = CallPart(value) else { return nil }; self = .calls(part)
-        case "q": guard let inquiry = Inquiry(value) else { return nil }; self = .inquiry(inquiry)
-        case "s":
-            guard let settlement = Settlement(value) else { return nil }
-            self = .settlement(settlement)
-        case "d": guard let part = DesiredPart(value) else { return nil }; self = .desired(part)
-        case "x":
-            guard value.count % 2 == 1 else { return nil }
-            var routes: [SessionRoute] = []
-            for index in stride(from: 1, to: value.count, by: 2) {
-                guard let device = value[index].stringValue, let session = value[index + 1].integerValue else {
-                    return nil
-                }
-                routes.append(SessionRoute(deviceID: device, session: session, flags: []))
+    package init?(_ bytes: [UInt8]) {
+        let message = MessageReader.read(bytes) { reader -> GatewayMessage? in
+            switch reader.letter() {
+            case "c": CallPart(&reader).map { .calls($0) }
+            case "q": Inquiry(&reader).map { .inquiry($0) }
+            case "s": Settlement(&reader).map { .settlement($0) }
+            case "d": DesiredPart(&reader).map { .desired($0) }
+            case "x":
+                reader.list { reader in
+                    guard let device = reader.text(), let session = reader.number() else { return nil }
+                    return SessionRoute(deviceID: device, session: session, flags: [])
+                }.map { .close($0) }
+            case "r": reader.list { $0.text() }.map { .registryChanged($0) }
+            default: nil
             }
-            self = .close(routes)
-        case "r":
-            let devices = value.dropFirst().compactMap(\.stringValue)
-            guard devices.count == value.count - 1 else { return nil }
-            self = .registryChanged(devices)
-        default: return nil
         }
+        guard let message else { return nil }
+        self = message
     }
 }
 
 extension CallPart {
-    fileprivate init?(_ value: [JSONValue]) {
-        guard value.count == 11, let numbers = value[1...6].integers, let replyTo = value[7].stringValue,
-            let method = value[8].stringValue, let payload = value[9].stringValue, let list = value[10].arrayValue,
-            RouteLimits.moments.contains(numbers[4]), RouteLimits.responseMilliseconds.contains(numbers[5])
-        else { return nil }
-        var items: [Item] = []
-        items.reserveCapacity(list.count)
-        for element in list {
-            guard let item = element.arrayValue, item.count == 3, let seq = item[0].integerValue,
-                let attempt = item[1].integerValue, let device = item[2].stringValue
-            else { return nil }
-            items.append(Item(seq: seq, attempt: attempt, deviceID: device))
+    fileprivate var bytes: [UInt8] {
+        var writer = MessageWriter("c", capacity: 200 + payload.utf8.count + 40 * items.count)
+        for number in [job, batch, fence, number, sendBefore, responseMilliseconds] { writer.write(number) }
+        writer.write(replyTo)
+        writer.write(method)
+        writer.write(payload)
+        writer.write(Int64(items.count))
+        for item in items {
+            writer.write(item.seq)
+            writer.write(item.attempt)
+            writer.write(item.deviceID)
         }
+        return writer.bytes
+    }
+
+    fileprivate init?(_ reader: inout MessageReader) {
+        guard let job = reader.number(), let batch = reader.number(), let fence = reader.number(),
+            let number = reader.number(), let sendBefore = reader.number(in: RouteLimits.moments),
+            let response = reader.number(in: RouteLimits.responseMilliseconds), let replyTo = reader.text(),
+            let method = reader.text(), let payload = reader.text(),
+            let items = reader.list({ reader -> Item? in
+                guard let seq = reader.number(), let attempt = reader.number(), let device = reader.text() else {
+                    return nil
+                }
+                return Item(seq: seq, attempt: attempt, deviceID: device)
+            })
+        else { return nil }
         self.init(
-            job: numbers[0], batch: numbers[1], fence: numbers[2], number: numbers[3], sendBefore: numbers[4],
-            responseMilliseconds: numbers[5], replyTo: replyTo, method: method, payload: payload, items: items)
+            job: job, batch: batch, fence: fence, number: number, sendBefore: sendBefore,
+            responseMilliseconds: response, replyTo: replyTo, method: method, payload: payload, items: items)
     }
 }
 
 extension Inquiry {
-    fileprivate init?(_ value: [JSONValue]) {
-        guard value.count == 6, let numbers = value[1...3].integers, let replyTo = value[4].stringValue,
-            let list = value[5].arrayValue
-        else { return nil }
-        var items: [Item] = []
-        for element in list {
-            guard let item = element.arrayValue, item.count == 3, let members = item[...].integers,
-                RouteLimits.moments.contains(members[2])
-            else { return nil }
-            items.append(Item(seq: members[0], attempt: members[1], rememberedUntil: members[2]))
+    fileprivate var bytes: [UInt8] {
+        var writer = MessageWriter("q", capacity: 100 + 24 * items.count)
+        for number in [job, batch, fence] { writer.write(number) }
+        writer.write(replyTo)
+        writer.write(Int64(items.count))
+        for item in items {
+            writer.write(item.seq)
+            writer.write(item.attempt)
+            writer.write(item.rememberedUntil)
         }
-        self.init(job: numbers[0], batch: numbers[1], fence: numbers[2], replyTo: replyTo, items: items)
+        return writer.bytes
+    }
+
+    fileprivate init?(_ reader: inout MessageReader) {
+        guard let job = reader.number(), let batch = reader.number(), let fence = reader.number(),
+            let replyTo = reader.text(),
+            let items = reader.list({ reader -> Item? in
+                guard let seq = reader.number(), let attempt = reader.number(),
+                    let until = reader.number(in: RouteLimits.moments)
+                else { return nil }
+                return Item(seq: seq, attempt: attempt, rememberedUntil: until)
+            })
+        else { return nil }
+        self.init(job: job, batch: batch, fence: fence, replyTo: replyTo, items: items)
     }
 }
 
 extension Settlement {
-    fileprivate init?(_ value: [JSONValue]) {
-        guard value.count == 3 || value.count == 5, let job = value[1].integerValue, let list = value[2].arrayValue,
-            let closed = value[3...].integers
-        else { return nil }
-        var items: [Item] = []
-        for element in list {
-            guard let item = element.arrayValue, item.count == 2, let members = item[...].integers else { return nil }
-            items.append(Item(seq: members[0], attempt: members[1]))
+    fileprivate var bytes: [UInt8] {
+        var writer = MessageWriter("s", capacity: 60 + 16 * items.count)
+        writer.write(job)
+        writer.write(Int64(items.count))
+        for item in items {
+            writer.write(item.seq)
+            writer.write(item.attempt)
         }
-        self.init(
-            job: job, items: items, closed: closed.isEmpty ? nil : Closed(batch: closed[0], fence: closed[1]))
+        writer.write(closed == nil ? 0 : 1)
+        if let closed {
+            writer.write(closed.batch)
+            writer.write(closed.fence)
+        }
+        return writer.bytes
+    }
+
+    fileprivate init?(_ reader: inout MessageReader) {
+        guard let job = reader.number(),
+            let items = reader.list({ reader -> Item? in
+                guard let seq = reader.number(), let attempt = reader.number() else { return nil }
+                return Item(seq: seq, attempt: attempt)
+            }), let isClosed = reader.number(in: 0...1)
+        else { return nil }
+        guard isClosed == 1 else {
+            self.init(job: job, items: items)
+            return
+        }
+        guard let batch = reader.number(), let fence = reader.number() else { return nil }
+        self.init(job: job, items: items, closed: Closed(batch: batch, fence: fence))
     }
 }
 
 extension DesiredPart {
-    fileprivate init?(_ value: [JSONValue]) {
-        guard value.count == 3, let patch = value[1].objectValue, let list = value[2].arrayValue else { return nil }
-        var devices: [(String, Int64)] = []
-        for element in list {
-            guard let pair = element.arrayValue, pair.count == 2, let device = pair[0].stringValue,
-                let version = pair[1].integerValue
-            else { return nil }
-            devices.append((device, version))
+    fileprivate var bytes: [UInt8] {
+        let patch = JSONValue.object(patch).text
+        var writer = MessageWriter("d", capacity: 20 + patch.utf8.count + 40 * devices.count)
+        writer.write(patch)
+        writer.write(Int64(devices.count))
+        for device in devices {
+            writer.write(device.deviceID)
+            writer.write(device.version)
         }
+        return writer.bytes
+    }
+
+    fileprivate init?(_ reader: inout MessageReader) {
+        guard let text = reader.text(), let patch = Self.patch(text),
+            let devices = reader.list({ reader -> (String, Int64)? in
+                guard let device = reader.text(), let version = reader.number() else { return nil }
+                return (device, version)
+            })
+        else { return nil }
         self.init(patch: patch, devices: devices)
+    }
+
+    private static func patch(_ text: String) -> JSONObject? {
+        do {
+            return try JSONValue(parsing: text, limits: JSONLimits(bytes: RouteLimits.messageBytes)).objectValue
+        } catch {
+            return nil
+        }
     }
 }
 
 extension AnswerPart {
-    package var text: String {
-        JSONValue.array([
-            .integer(job), .integer(batch), .integer(fence), .integer(number), .string(gateway),
-            .array(items.map { .array([.integer($0.seq)] + $0.outcome.elements) }),
-        ]).text
+    package var bytes: [UInt8] {
+        let payloads = items.reduce(0) { $0 + $1.payloadBytes }
+        var writer = MessageWriter("a", capacity: 100 + 20 * items.count + payloads)
+        for number in [job, batch, fence, number] { writer.write(number) }
+        writer.write(gateway)
+        writer.write(Int64(items.count))
+        for item in items {
+            writer.write(item.seq)
+            writer.write(letter: item.outcome.letter)
+            if case .answered(let status, let payload) = item.outcome {
+                writer.write(status)
+                writer.write(payload)
+            }
+        }
+        return writer.bytes
     }
 
-    package init?(_ text: String) {
-        guard let value = JSONValue(message: text)?.arrayValue, value.count == 6, let numbers = value[0...3].integers,
-            let gateway = value[4].stringValue, let list = value[5].arrayValue
-        else { return nil }
-        var items: [Item] = []
-        items.reserveCapacity(list.count)
-        for element in list {
-            guard let item = element.arrayValue, item.count >= 2, let seq = item[0].integerValue,
-                let outcome = CallOutcome(item)
+    package init?(_ bytes: [UInt8]) {
+        let part = MessageReader.read(bytes) { reader -> AnswerPart? in
+            guard reader.letter() == "a", let job = reader.number(), let batch = reader.number(),
+                let fence = reader.number(), let number = reader.number(), let gateway = reader.text(),
+                let items = reader.list({ reader -> Item? in
+                    guard let seq = reader.number(), let outcome = CallOutcome(&reader) else { return nil }
+                    return Item(seq: seq, outcome: outcome)
+                })
             else { return nil }
-            items.append(Item(seq: seq, outcome: outcome))
+            return AnswerPart(
+                job: job, batch: batch, fence: fence, number: number, gateway: gateway, items: items)
         }
-        self.init(
-            job: numbers[0], batch: numbers[1], fence: numbers[2], number: numbers[3], gateway: gateway, items: items)
+        guard let part else { return nil }
+        self = part
+    }
+}
+
+extension AnswerPart.Item {
+    /// Of the answer, 0 without one.
+    package var payloadBytes: Int {
+        if case .answered(_, let payload) = outcome { payload.utf8.count } else { 0 }
     }
 }
 
 extension CallOutcome {
-    fileprivate var elements: [JSONValue] {
+    fileprivate var letter: Unicode.Scalar {
         switch self {
-        case .answered(let status, let payload): ["a", .integer(status), .string(payload)]
-        case .timedOut: ["t"]
-        case .dropped: ["d"]
-        case .invalidAnswer: ["i"]
-        case .forgotten: ["f"]
-        case .inFlight: ["w"]
-        case .notConnected: ["c"]
-        case .tooLate: ["l"]
-        case .tooManyInFlight: ["m"]
-        case .neverSent: ["n"]
+        case .answered: "a"
+        case .timedOut: "t"
+        case .dropped: "d"
+        case .invalidAnswer: "i"
+        case .forgotten: "f"
+        case .inFlight: "w"
+        case .notConnected: "c"
+        case .tooLate: "l"
+        case .tooManyInFlight: "m"
+        case .neverSent: "n"
         }
     }
 
-    /// From an item whose first element is its seq.
-    fileprivate init?(_ item: [JSONValue]) {
-        switch item[1].stringValue {
+    fileprivate init?(_ reader: inout MessageReader) {
+        switch reader.letter() {
         case "a":
-            guard item.count == 4, let status = item[2].integerValue, let payload = item[3].stringValue else {
-                return nil
-            }
+            guard let status = reader.number(), let payload = reader.text() else { return nil }
             self = .answered(status: status, payload: payload)
         case "t": self = .timedOut
         case "d": self = .dropped
@@ -193,28 +248,5 @@ extension CallOutcome {
         case "n": self = .neverSent
         default: return nil
         }
-    }
-}
-
-extension JSONValue {
-    /// Messages come from our own processes, but through a store that others can write to.
-    fileprivate init?(message text: String) {
-        do {
-            try self.init(parsing: text, limits: JSONLimits(depth: 64, bytes: RouteLimits.messageBytes))
-        } catch {
-            return nil
-        }
-    }
-}
-
-extension ArraySlice<JSONValue> {
-    /// All elements as integers, or nil.
-    fileprivate var integers: [Int64]? {
-        var numbers: [Int64] = []
-        for element in self {
-            guard let number = element.integerValue else { return nil }
-            numbers.append(number)
-        }
-        return numbers
     }
 }

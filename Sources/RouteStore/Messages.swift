@@ -1,5 +1,5 @@
 // What workers, coordinators and gateways tell one another through Redis: one message for each batch and gateway, never
-// one for each device. On the wire a message is one JSON array; its first element is a letter that names the kind.
+// one for each device. `MessageCoding` is how they stand on the wire; the first byte is a letter that names the kind.
 
 package import JSON
 

@@ -55,14 +55,41 @@ package struct Route: Sendable, Hashable {
         self.flags = flags
     }
 
-    /// `session|flags|gateway`, as it stands in the directory.
-    init?(_ text: String) {
-        let parts = text.split(separator: "|", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, let session = Int64(parts[0]), let flags = Int(parts[1]),
-            let gateway = GatewayID(String(parts[2]))
+    var text: String { "\(session)|\(flags.rawValue)|\(gateway.text)" }
+}
+
+/// Reads routes as they stand in the directory, `session|flags|gateway`. Most devices that are looked up together are at
+/// one gateway, whose name is made once.
+struct RouteReader {
+    private var last: (bytes: [UInt8], gateway: GatewayID)?
+
+    mutating func read(_ bytes: [UInt8]) -> Route? {
+        let bar = UInt8(ascii: "|")
+        guard let first = bytes.firstIndex(of: bar), let second = bytes[(first + 1)...].firstIndex(of: bar),
+            let session = Self.number(bytes[..<first]), let flags = Self.number(bytes[(first + 1)..<second]),
+            let gateway = gateway(bytes[(second + 1)...])
         else { return nil }
-        self.init(gateway: gateway, session: session, flags: RouteFlags(rawValue: flags))
+        return Route(gateway: gateway, session: session, flags: RouteFlags(rawValue: Int(flags)))
     }
 
-    var text: String { "\(session)|\(flags.rawValue)|\(gateway.text)" }
+    private mutating func gateway(_ bytes: ArraySlice<UInt8>) -> GatewayID? {
+        if let last, last.bytes.elementsEqual(bytes) { return last.gateway }
+        guard let text = String(validating: bytes, as: UTF8.self), let gateway = GatewayID(text) else { return nil }
+        last = (Array(bytes), gateway)
+        return gateway
+    }
+
+    /// Decimal digits, as both are written; nil for what 64 bits do not hold.
+    private static func number(_ digits: ArraySlice<UInt8>) -> Int64? {
+        guard !digits.isEmpty else { return nil }
+        var number: Int64 = 0
+        for byte in digits {
+            let digit = byte &- UInt8(ascii: "0")
+            let (shifted, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (next, isOver) = shifted.addingReportingOverflow(Int64(digit))
+            guard digit <= 9, !isTooLarge, !isOver else { return nil }
+            number = next
+        }
+        return number
+    }
 }

@@ -84,7 +84,8 @@ package struct RouteStore: Sendable {
         guard let elements = reply.array, elements.count == devices.count + 1, let time = elements[0].integer else {
             throw unexpected("find_routes")
         }
-        return (elements.dropFirst().map { $0.text.flatMap { Route($0) } }, time)
+        var reader = RouteReader()
+        return (elements.dropFirst().map { $0.bytes.flatMap { reader.read($0) } }, time)
     }
 
     // MARK: Inboxes
@@ -110,7 +111,7 @@ package struct RouteStore: Sendable {
             arguments: [
                 .text(batch.leaseMember), .text(worker.text), .integer(part.sendBefore),
                 .integer(RouteLimits.inboxMessages), .integer(RouteLimits.inboxLife.milliseconds),
-                .text(GatewayMessage.calls(part).text), .text(gateway.text),
+                .bytes(GatewayMessage.calls(part).bytes), .text(gateway.text),
             ])
         guard let push = reply.text.flatMap(Push.init(rawValue:)) else { throw unexpected("push_part") }
         return push
@@ -118,20 +119,20 @@ package struct RouteStore: Sendable {
 
     /// False when the gateway's inbox is full.
     package func send(_ message: GatewayMessage, to gateway: GatewayID) async throws(StoreError) -> Bool {
-        try await push([message.text], to: gateway.text)
+        try await push([message.bytes], to: gateway.text)
     }
 
     /// All or none; false when the inbox is full.
     package func answer(_ parts: [AnswerPart], to address: String) async throws(StoreError) -> Bool {
-        try await push(parts.map(\.text), to: address)
+        try await push(parts.map(\.bytes), to: address)
     }
 
-    private func push(_ texts: [String], to owner: String) async throws(StoreError) -> Bool {
+    private func push(_ messages: [[UInt8]], to owner: String) async throws(StoreError) -> Bool {
         let reply = try await redis.run(
             Scripts.pushMessage, keys: [inbox(owner)],
             arguments: [
                 .integer(RouteLimits.inboxMessages), .integer(RouteLimits.inboxLife.milliseconds),
-            ] + texts.map { .text($0) })
+            ] + messages.map { .bytes($0) })
         return reply.integer == 1
     }
 
@@ -139,21 +140,21 @@ package struct RouteStore: Sendable {
     package func receive(
         _ gateway: GatewayID, timeout: Duration
     ) async throws(StoreError) -> (messages: [GatewayMessage], unreadable: Int) {
-        let texts = try await take(gateway.text, timeout)
-        let messages = texts.compactMap { GatewayMessage($0) }
-        return (messages, texts.count - messages.count)
+        let taken = try await take(gateway.text, timeout)
+        let messages = taken.compactMap { GatewayMessage($0) }
+        return (messages, taken.count - messages.count)
     }
 
     /// Waits up to `timeout` for answers; `unreadable` counts those that are dropped.
     package func receiveAnswers(
         _ address: String, timeout: Duration
     ) async throws(StoreError) -> (answers: [AnswerPart], unreadable: Int) {
-        let texts = try await take(address, timeout)
-        let answers = texts.compactMap { AnswerPart($0) }
-        return (answers, texts.count - answers.count)
+        let taken = try await take(address, timeout)
+        let answers = taken.compactMap { AnswerPart($0) }
+        return (answers, taken.count - answers.count)
     }
 
-    private func take(_ owner: String, _ timeout: Duration) async throws(StoreError) -> [String] {
+    private func take(_ owner: String, _ timeout: Duration) async throws(StoreError) -> [[UInt8]] {
         // 0 would mean for ever.
         let command: [RedisArgument] = [
             "BLMPOP", .text("\(max(0.001, timeout.inSeconds))"), 1, .text(inbox(owner)), "LEFT", "COUNT",
@@ -163,7 +164,7 @@ package struct RouteStore: Sendable {
         guard let elements = reply.array, elements.count == 2, let list = elements[1].array else {
             throw unexpected("receive")
         }
-        return list.compactMap(\.text)
+        return list.compactMap(\.bytes)
     }
 
     private func unexpected(_ operation: String) -> StoreError {

@@ -84,8 +84,17 @@ struct DeviceAccount {
 struct TextTable {
     private(set) var texts: [String] = []
     private var numbers: [String: UInt32] = [:]
+    /// The calls of a job carry the same text one after the other.
+    private var last: (text: String, number: UInt32)?
 
     mutating func number(of text: String) -> UInt32 {
+        if let last, last.text == text { return last.number }
+        let number = look(text)
+        last = (text, number)
+        return number
+    }
+
+    private mutating func look(_ text: String) -> UInt32 {
         if let number = numbers[text] { return number }
         // The last entry stands for everything that found no room.
         let isFull = texts.count >= SimulatorLimits.internedTexts

@@ -115,13 +115,13 @@ struct DeviceSession {
     // MARK: Time
 
     /// When `timePassed` wants to be called; nil for not at all.
-    func deadline(_ settings: FleetSettings) -> Instant? {
+    func deadline(_ context: SessionContext) -> Instant? {
         guard phase != .idle else { return nil }
         var earliest = answerDeadline
         func consider(_ other: Instant?) {
             if let other { earliest = earliest.map { min($0, other) } ?? other }
         }
-        if !isPinging, phase == .ready { consider(lastSent + settings.keepAlive) }
+        if !isPinging, phase == .ready { consider(lastSent + context.keepAlive) }
         if phase == .ready || phase == .subscribing { consider(pendingAnswers.first?.due) }
         if phase == .ready {
             consider(flapDeadline)
@@ -142,7 +142,7 @@ struct DeviceSession {
         if let flapDeadline, flapDeadline <= context.now { return leave(context) }
         if let reportDeadline, reportDeadline <= context.now { report(context) }
         if let deadline = twin.deadline, deadline <= context.now { readTwin(context) }
-        if !isPinging, lastSent + context.settings.keepAlive <= context.now {
+        if !isPinging, lastSent + context.keepAlive <= context.now {
             isPinging = true
             answerDeadline = context.now + SimulatorLimits.answerTimeout
             send(.pingreq, context)
@@ -161,7 +161,12 @@ struct DeviceSession {
             if message.qos > 0 { send(.puback(packetID: message.packetID), context) }
             received(message, context)
         case (.puback(let id), _):
-            unacknowledged.removeAll { $0.packetID == id }
+            // One is what waits nearly always; its memory stays for the next.
+            if unacknowledged.count == 1, unacknowledged[0].packetID == id {
+                unacknowledged.removeAll(keepingCapacity: true)
+            } else {
+                unacknowledged.removeAll { $0.packetID == id }
+            }
         case (.pingresp, _):
             isPinging = false
             if phase == .ready { answerDeadline = nil }
@@ -243,7 +248,7 @@ struct DeviceSession {
             DeviceAccount.Call(
                 method: context.methods.number(of: method), payload: context.payloads.number(of: payload), rid: rid))
         context.counters.calls += 1
-        guard !traits.isSilent, case .answer(var status, var body) = context.settings.handlers.reply(to: method) else {
+        guard !traits.isSilent, case .answer(var status, var body) = context.handlers.reply(to: method) else {
             context.counters.unanswered += 1
             return
         }
@@ -253,13 +258,24 @@ struct DeviceSession {
             status = 500
             body = Array(#"{"error":"simulated failure"}"#.utf8)
         }
-        let delay = context.settings.latency.draw(context.random.unit(.latency, device: number, index: index))
+        let delay =
+            context.latency == .none
+            ? .zero : context.latency.draw(context.random.unit(.latency, device: number, index: index))
         let answer = PendingAnswer(
-            due: context.now + delay, rid: rid, status: status, body: body ?? Array(#"{"device":"\#(deviceID)"}"#.utf8),
-            record: record)
+            due: context.now + delay, rid: rid, status: status, body: body ?? name, record: record)
         guard delay > .zero else { return send(answer, context) }
         let place = pendingAnswers.lastIndex { $0.due <= answer.due }.map { $0 + 1 } ?? 0
         pendingAnswers.insert(answer, at: place)
+    }
+
+    /// The body of an answer for which no other is set.
+    private var name: [UInt8] {
+        var body: [UInt8] = []
+        body.reserveCapacity(16 + deviceID.utf8.count)
+        body.append(contentsOf: #"{"device":""#.utf8)
+        body.append(contentsOf: deviceID.utf8)
+        body.append(contentsOf: #""}"#.utf8)
+        return body
     }
 
     /// What became due while there was no connection goes out with the next one.
@@ -273,7 +289,7 @@ struct DeviceSession {
 
     private mutating func send(_ answer: PendingAnswer, _ context: SessionContext) {
         let topic = DevicePublish.methodResult(status: answer.status, rid: answer.rid).topic(deviceID: deviceID)
-        let qos = context.settings.qos
+        let qos = context.qos
         let id = qos > 0 ? nextPacketID() : 0
         if qos > 0 {
             if unacknowledged.count == SimulatorLimits.unacknowledgedPerDevice { unacknowledged.removeFirst() }

@@ -12,6 +12,11 @@ final class SessionContext {
     }
 
     let settings: FleetSettings
+    /// Of the settings, what every packet asks for.
+    let keepAlive: Duration
+    let qos: UInt8
+    let handlers: MethodHandlers
+    let latency: Latency
     let random: DeviceRandom
     var now = Instant(nanoseconds: 0)
     var unixTime = 0.0
@@ -32,6 +37,10 @@ final class SessionContext {
 
     init(settings: FleetSettings, tell: @escaping ProblemTeller = { _, _ in }) {
         self.settings = settings
+        keepAlive = settings.keepAlive
+        qos = settings.qos
+        handlers = settings.handlers
+        latency = settings.latency
         self.tell = tell
         random = DeviceRandom(seed: settings.seed)
     }
@@ -40,12 +49,24 @@ final class SessionContext {
 
     func end(_ ending: Ending) { if self.ending == nil { self.ending = ending } }
 
-    func takeOutput() -> (packets: [MQTTPacket], ending: Ending?) {
-        defer {
-            packets = []
-            ending = nil
-        }
-        return (packets, ending)
+    /// What the packets are on the wire; nil when there are none.
+    func takeBytes() -> [UInt8]? {
+        guard let first = packets.first else { return nil }
+        var bytes = first.encoded
+        for packet in packets.dropFirst() { packet.encode(into: &bytes) }
+        // Its memory serves the next device.
+        packets.removeAll(keepingCapacity: true)
+        return bytes
+    }
+
+    func takeEnding() -> Ending? {
+        defer { ending = nil }
+        return ending
+    }
+
+    func takePackets() -> [MQTTPacket] {
+        defer { packets = [] }
+        return packets
     }
 
     /// `kind` tells apart what is worth telling again.

@@ -46,10 +46,10 @@ final class SimulatedDevice: ConnectionHandler {
     }
 
     func received(_ bytes: Span<UInt8>, _ connection: Connection) {
-        decoder.append(bytes)
+        var offset = 0
         do throws(MQTTError) {
             // A packet may have ended the connection; what came after it is not for us any more.
-            while connection.isOpen, let packet = try decoder.next() {
+            while connection.isOpen, let packet = try decoder.next(in: bytes, at: &offset) {
                 turn(connection) { session, context in session.received(packet, context) }
                 if isConnecting, session.phase != .greeting { settled() }
             }
@@ -88,20 +88,21 @@ final class SimulatedDevice: ConnectionHandler {
     }
 
     /// Lets the session act, then does what it left in the context.
+    @inline(__always)
     private func turn(_ connection: Connection, _ body: (inout DeviceSession, SessionContext) -> Void) {
         let context = shard.context
         context.now = connection.reactor.now
         body(&session, context)
-        let (packets, ending) = context.takeOutput()
-        if !packets.isEmpty {
-            var bytes: [UInt8] = []
-            for packet in packets { packet.encode(into: &bytes) }
-            connection.write(bytes)
-        }
-        switch ending {
+        if let bytes = context.takeBytes() { connection.write(bytes) }
+        switch context.takeEnding() {
         case .orderly: connection.close()
         case .atOnce: connection.abort()
-        case nil: connection.deadline = session.deadline(context.settings)
+        case nil: connection.deadline = Self.deadline(of: &session, context)
         }
+    }
+
+    /// In place: a session has too many fields to be copied for each packet.
+    private static func deadline(of session: inout DeviceSession, _ context: SessionContext) -> Instant? {
+        session.deadline(context)
     }
 }

@@ -19,6 +19,7 @@ import Testing
 
     @Test(arguments: good) func accepts(_ text: String, _ value: JSONValue) throws {
         #expect(try JSONValue(parsing: text) == value)
+        #expect(JSONCheck.isJSON(text))
         // Texts are compared because a double without a fraction reads back as an integer.
         #expect(try JSONValue(parsing: value.text).text == value.text)
         #expect(try JSONValue(parsing: value.prettyText).text == value.text)
@@ -34,6 +35,7 @@ import Testing
 
     @Test(arguments: bad) func refuses(_ text: String) {
         #expect(throws: JSONError.self) { try JSONValue(parsing: text) }
+        #expect(!JSONCheck.isJSON(text))
     }
 
     @Test func namesTheByte() throws {
@@ -68,16 +70,50 @@ import Testing
             for _ in 0...Int(random.next() % 3) {
                 bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next())
             }
+            let isJSON = String(validating: bytes, as: UTF8.self).map { JSONCheck.isJSON($0) } ?? false
             do {
                 let value = try JSONValue(parsing: bytes)
                 accepted += 1
+                #expect(isJSON, "seed \(seed)")
                 // A double without a fraction is written as an integer, so texts are compared, not values.
                 #expect(try JSONValue(parsing: value.bytes).bytes == value.bytes, "seed \(seed)")
             } catch {
+                #expect(!isJSON, "seed \(seed)")
                 #expect((0...bytes.count).contains(error.offset))
             }
         }
         #expect(accepted > 0)
+    }
+
+    /// Made of the pieces that decide, so that most are nearly JSON. The verdicts must be one.
+    @Test func checkAgreesWithParser() {
+        let seed: UInt64 = 20_261_122
+        let random = SeededRandom(seed: seed)
+        let pieces = [
+            "{", "}", "[", "]", ",", ":", " ", "\"", "\"a\"", "\"é\"", "\\n", "\\u00e9", "\\ud83d", "\\ude00", "true",
+            "null", "fals",
+            "e", "0", "-", "1", "9", "1.5", "1e9", "1e308", "1e309", "9223372036854775807", "9223372036854775808",
+            String(repeating: "7", count: 309), String(repeating: "7", count: 308), ".25", "\t", "\u{1}",
+        ]
+        let limits = [
+            JSONLimits(), JSONLimits(depth: 2), JSONLimits(bytes: 12), JSONLimits(refusesInexactIntegers: true),
+        ]
+        var accepted = 0
+        for _ in 0..<40_000 {
+            let count = 1 + random.next() % 7
+            let text = (0..<count).map { _ in pieces[Int(random.next() % UInt64(pieces.count))] }.joined()
+            let limit = limits[Int(random.next() % UInt64(limits.count))]
+            let isRead: Bool
+            do {
+                _ = try JSONValue(parsing: text, limits: limit)
+                isRead = true
+            } catch {
+                isRead = false
+            }
+            accepted += isRead ? 1 : 0
+            #expect(JSONCheck.isJSON(text, limits: limit) == isRead, "seed \(seed): \(text)")
+        }
+        #expect(accepted > 1000)
     }
 
     @Test("Names that differ in bytes are different members, however alike they look")

@@ -28,9 +28,8 @@ struct SessionDriver {
     }
 
     private mutating func collect() {
-        let output = context.takeOutput()
-        sent += output.packets
-        ending = output.ending ?? ending
+        sent += context.takePackets()
+        ending = context.takeEnding() ?? ending
     }
 
     mutating func open() {
@@ -62,7 +61,7 @@ struct SessionDriver {
     /// Lets the time pass until then, with every deadline on the way.
     mutating func advance(by duration: Duration) {
         let end = context.now + duration
-        while let deadline = session.deadline(context.settings), deadline <= end, ending == nil {
+        while let deadline = session.deadline(context), deadline <= end, ending == nil {
             context.now = max(context.now, deadline)
             session.timePassed(context)
             collect()

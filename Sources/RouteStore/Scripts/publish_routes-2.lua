@@ -7,9 +7,8 @@ local beaten = {}
 for index = 3, #ARGV, 3 do
     local device, session = ARGV[index], tonumber(ARGV[index + 1])
     local held = redis.call('HGET', KEYS[1], device)
-    local number, owner = -1, nil
+    local number, text, owner = -1, nil, nil
     if held then
-        local text
         text, owner = string.match(held, '^(%d+)|%d+|(.*)$')
         number = tonumber(text) or -1
     end
@@ -19,7 +18,7 @@ for index = 3, #ARGV, 3 do
         redis.call('HSET', KEYS[1], device, ARGV[index + 1] .. '|' .. ARGV[index + 2] .. '|' .. ARGV[1])
         if owner and owner ~= ARGV[1] then
             local inbox = KEYS[2] .. owner
-            redis.call('RPUSH', inbox, cjson.encode({ 'x', device, number }))
+            redis.call('RPUSH', inbox, 'x1 ' .. #device .. ':' .. device .. text .. ' ')
             redis.call('PEXPIRE', inbox, ARGV[2])
         end
     end
