@@ -130,7 +130,7 @@ extension JobStore {
             Statements.insertDispatches,
             Self.key(batch) + [
                 .textArray(parts.map(\.gateway)), .textArray(parts.map(\.incarnation)),
-                .json(.array(parts.map { .array($0.seqs.map { .integer($0) }) })), .integer(sendBefore),
+                .textArray(parts.map { "{\($0.seqs.map(String.init).joined(separator: ","))}" }), .integer(sendBefore),
                 .integer(response.milliseconds), .integer(Limits.dispatchTimeLeft.milliseconds),
             ])
         guard let row = rows.first else { return nil }

@@ -3,13 +3,17 @@
 -- the deadline for calls to be dispatched
 -- Returns what every later write must name. Zero rows for a batch is the ordinary answer: somebody else has it, it is
 -- closed, or its job no longer runs. Of a cancelled job, and of a method job whose time is nearly over, only batches with
--- dispatches can be claimed: to ask what became of the calls. Index: work_batches (job, batch), dispatches_pkey.
+-- dispatches can be claimed: to ask what became of the calls.
+-- Index: work_batches (job, batch), jobs_pkey, dispatches_pkey. The state is compared as text, so that no plan reads all
+-- live batches by their partial index for each claim; the lists stand in subqueries and the pairs are made to look few, so
+-- that the plan is a kept one by keys.
 -- Safe when two claim at once: the row lock, then state = 'ready' on the newest version.
 UPDATE work_batches b
 SET state = 'claimed', fence = b.fence + 1, epoch = j.epoch, worker = $3::text, claimed_at = clock_timestamp()
-FROM unnest($1::bigint[], $2::integer[]) AS w (job, batch)
-JOIN jobs j ON j.job = w.job
-WHERE b.job = w.job AND b.batch = w.batch AND b.state = 'ready'
+FROM unnest((SELECT $1::bigint[]), (SELECT $2::integer[])) AS w (job, batch)
+CROSS JOIN LATERAL (SELECT * FROM jobs WHERE job = w.job OFFSET 0) AS j
+WHERE w.job > 0 AND w.batch >= 0
+  AND b.job = w.job AND b.batch = w.batch AND b.state::text = 'ready'
   AND j.expired_at IS NULL AND j.deadline > clock_timestamp()
   AND (j.state = 'running' AND (j.type = 'scheduleUpdateTwin'
                                 OR j.deadline > clock_timestamp() + $4::integer * interval '1 millisecond')

@@ -1,7 +1,7 @@
 -- Commits what a worker is about to hand to gateways: one row for each part.
--- $1 bigint job, $2 integer batch, $3 bigint fence, $4 text[] gateways, $5 text[] incarnations, $6 jsonb array of arrays
--- of seqs (one for each gateway), $7 bigint send_before, $8 integer response timeout in ms, $9 integer the least time in
--- ms that must be left to the deadline
+-- $1 bigint job, $2 integer batch, $3 bigint fence, $4 text[] gateways, $5 text[] incarnations, $6 text[] of the seqs of
+-- each, as an array is written (1.07 µs an item as jsonb, 0.88 so), $7 bigint send_before, $8 integer response timeout in
+-- ms, $9 integer the least time in ms that must be left to the deadline
 -- Returns one row: the gateways, as name~incarnation, that something may be handed to; the others are not among the
 -- living, and what they were handed would be unknown at once. No row when the batch is no longer the caller's, the job
 -- was cancelled or paused since the claim, or too little time is left: then nothing may be sent.
@@ -17,10 +17,8 @@ WITH held AS MATERIALIZED (
     FOR UPDATE OF b
 ), dispatched AS (
     INSERT INTO dispatches (job, batch, fence, gateway, incarnation, seqs, send_before, response_ms)
-    SELECT $1, $2, $3, p.gateway, p.incarnation,
-           ARRAY(SELECT value::integer FROM jsonb_array_elements_text($6::jsonb -> (p.n - 1)::integer)),
-           $7::bigint, $8::integer
-    FROM held, unnest($4::text[], $5::text[]) WITH ORDINALITY AS p (gateway, incarnation, n)
+    SELECT $1, $2, $3, p.gateway, p.incarnation, p.seqs::integer[], $7::bigint, $8::integer
+    FROM held, unnest($4::text[], $5::text[], $6::text[]) AS p (gateway, incarnation, seqs)
     JOIN gateways g USING (gateway, incarnation)
     RETURNING gateway, incarnation
 )

@@ -6,15 +6,13 @@
 -- or makes this chunk see the cancel.
 WITH running AS MATERIALIZED (
     SELECT job FROM jobs WHERE job = $1::bigint AND state = 'running' AND epoch = $3::integer FOR SHARE
-), listed AS MATERIALIZED (
-    SELECT d.device_id, (d.position - 1)::integer AS position
-    FROM running, unnest($6::text[]) WITH ORDINALITY AS d (device_id, position)
 ), items AS (
     INSERT INTO work_items (slot, job, seq, device_id, batch)
-    SELECT $2::bigint, $1, $7::bigint + position, device_id, $8::bigint + position / $9::integer FROM listed
+    SELECT $2::bigint, $1, $7::bigint + d.position - 1, d.device_id, $8::bigint + (d.position - 1) / $9::integer
+    FROM running, unnest($6::text[]) WITH ORDINALITY AS d (device_id, position)
 ), counted AS (
-    SELECT count(*)::integer AS items, ((count(*) + $9 - 1) / $9)::integer AS batches, max(device_id) AS last_device
-    FROM listed
+    SELECT cardinality($6) AS items, (cardinality($6) + $9 - 1) / $9 AS batches, $6[cardinality($6)] AS last_device
+    FROM running
 ), batches AS (
     INSERT INTO work_batches (job, batch, first_seq, last_seq, open)
     SELECT $1, $8 + n, $7 + n * $9, $7 + least((n + 1) * $9, items) - 1, least($9, items - n * $9)

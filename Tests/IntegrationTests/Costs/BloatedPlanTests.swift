@@ -190,7 +190,7 @@ import Testing
         return [
             Hot(statement: Statements.recordHeartbeat, parameters: ["planner", .bool(false), 1], buffers: 40),
             Hot(statement: Statements.readJobWork, parameters: [.integer(live.running)], rows: 1, buffers: 20),
-            Hot(statement: Statements.claimBatches, parameters: pair + ["planner", 2000], rows: 1, buffers: 60),
+            Hot(statement: Statements.claimBatches, parameters: pair + ["planner", 2000], rows: 1, buffers: 30),
             Hot(statement: Statements.listHeldBatches, parameters: own, rows: 1, buffers: 20),
             Hot(statement: Statements.listDispatches, parameters: [key[0], key[1], 99], rows: 1, buffers: 20),
             Hot(
@@ -199,8 +199,8 @@ import Testing
             Hot(
                 statement: Statements.insertDispatches,
                 parameters: key + [
-                    .textArray(["g"]), .textArray(["1"]), .json(.array([.array(seqs.map { .integer($0) })])), 0, 30_000,
-                    2000,
+                    .textArray(["g"]), .textArray(["1"]),
+                    .textArray(["{\(seqs.map(String.init).joined(separator: ","))}"]), 0, 30_000, 2000,
                 ], rows: 1, buffers: 100),
             Hot(statement: recording, parameters: outcomes, rows: Self.batchSize, buffers: 5000),
             Hot(
