@@ -1,6 +1,7 @@
 // The limit of `bench methods`: the packets of a direct method over plain sockets, one epoll loop a thread, and nothing
 // of the product. The server side stands for the gateway: it sends every connection a call, reads the answer,
-// acknowledges it, and sends the next call; the client side answers. Both run as processes of their own.
+// acknowledges it, and sends the next call, at once or in rounds; the client side answers. Both run as processes of their
+// own.
 //
 // A round trip with QoS 1 is what a simulated device and the gateway exchange: PUBLISH at QoS 0 with the call, PUBLISH at
 // QoS 1 with the answer, PUBACK. With QoS 0 there is no PUBACK.
@@ -19,6 +20,14 @@ package enum Echo {
     fileprivate static let readSize = 65_536
     private static let eventsPerTurn = 512
 
+    /// When a connection is called again.
+    package enum Pace: String, Sendable, CaseIterable {
+        /// As soon as it has answered, so that a PUBACK shares a packet with the next call.
+        case steady
+        /// When all connections of the thread have answered: each is called once, as by a job, and a PUBACK goes alone.
+        case rounds
+    }
+
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
 
@@ -30,7 +39,8 @@ package enum Echo {
     /// Accepts `devices` connections on a port of the system's choice, which `listening` hears; `connected` when all are
     /// there; then calls all of them again and again for `seconds`. Returns the round trips.
     package static func serve(
-        devices: Int, seconds: Double, qos: Int, threads: Int, listening: (Int) -> Void, connected: () -> Void
+        devices: Int, seconds: Double, qos: Int, pace: Pace, threads: Int, listening: (Int) -> Void,
+        connected: () -> Void
     ) throws(Failure) -> (roundTrips: Int, seconds: Double) {
         raiseDescriptorLimit()
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -54,7 +64,9 @@ package enum Echo {
         close(listener)
         connected()
         let end = now() + seconds
-        let count = run(descriptors, threads: threads) { ServerLoop($0, qos: qos, end: end).run() }
+        let count = run(descriptors, threads: threads) {
+            ServerLoop(descriptors: $0, qos: qos, pace: pace, end: end).run()
+        }
         for descriptor in descriptors { close(descriptor) }
         return (count, seconds)
     }
@@ -245,13 +257,8 @@ package enum Echo {
 private struct ServerLoop {
     let descriptors: [Int32]
     let qos: Int
+    let pace: Echo.Pace
     let end: Double
-
-    init(_ descriptors: [Int32], qos: Int, end: Double) {
-        self.descriptors = descriptors
-        self.qos = qos
-        self.end = end
-    }
 
     func run() -> Int {
         signal(SIGPIPE, SIG_IGN)
@@ -262,17 +269,30 @@ private struct ServerLoop {
         rid += prefix
         if qos > 0 { (call[0], call[1]) = (0x40, 2) }
         var number = 0
-        for descriptor in descriptors { call[prefix...].withUnsafeBytes { Echo.send($0, descriptor) } }
+        // What one answer is answered with.
+        let reply =
+            switch pace {
+            case .steady: 0..<call.count
+            case .rounds: 0..<prefix
+            }
+        var left = 0
         var isAnswered = false
+        func callAll() {
+            left = descriptors.count
+            for descriptor in descriptors { call[prefix...].withUnsafeBytes { Echo.send($0, descriptor) } }
+        }
+        callAll()
         Echo.loop(
             descriptors,
             turn: {
-                Echo.now() < end
+                if pace == .rounds, left == 0 { callAll() }
+                return Echo.now() < end
             },
             handle: { _, kind, body in
                 guard kind & 0xF0 == 0x30 else { return }
                 isAnswered = true
                 number += 1
+                left -= 1
                 var rest = number
                 for digit in 0..<Echo.ridDigits {
                     call[rid + Echo.ridDigits - 1 - digit] = UInt8(ascii: "0") + UInt8(rest % 10)
@@ -286,7 +306,7 @@ private struct ServerLoop {
             flush: { _, descriptor in
                 guard isAnswered else { return }
                 isAnswered = false
-                call.withUnsafeBytes { Echo.send($0, descriptor) }
+                call[reply].withUnsafeBytes { Echo.send($0, descriptor) }
             })
         return number
     }

@@ -11,7 +11,7 @@ enum MethodsBench {
     /// Jobs at the same time in the second row, where the start of a job weighs less.
     private static let jobsAtOnce = 10
     /// Long enough that turns of the scheduler even out.
-    private static let echoSeconds = 5
+    private static let echoSeconds = 4
 
     static func job(name: String = "reboot", responseTimeout: Int64 = 30, condition: String = "*") -> JSONObject {
         [
@@ -35,6 +35,7 @@ enum MethodsBench {
         var single: [Run] = []
         var many: [Run] = []
         var echo: [Run] = []
+        var rounds: [Run] = []
         for round in 1...settings.repeats {
             try await cluster.reset()
             try await cluster.startRoles(workers: settings.workers)
@@ -45,15 +46,22 @@ enum MethodsBench {
             _ = try await runJobs(cluster, ["warm-\(round)"])
             single.append(try await runJobs(cluster, ["method-\(round)"]))
             many.append(try await runJobs(cluster, (1...jobsAtOnce).map { "methods-\(round)-\($0)" }))
-            echo.append(try await runEcho(cluster, round, qos: qos))
+            echo.append(try await runEcho(cluster, round, qos: qos, .steady))
+            rounds.append(try await runEcho(cluster, round, qos: qos, .rounds))
         }
-        let limit = BenchRow.Limit(name: "epoll echo", runs: echo)
+        let steady = BenchRow.Limit(name: "epoll echo", runs: echo)
         var row = BenchRow(name: "method job, QoS \(qos)", runs: single)
-        row.limit = limit
+        row.limit = steady
         row.wanted = wanted
+        // The same job against the same exchange: a job calls a device once, so no PUBACK shares a packet with a next call.
+        var once = BenchRow(name: "the same, QoS \(qos)", unit: "items/s", series: Series(single.map(\.rate)))
+        once.limit = BenchRow.Limit(name: "epoll echo in rounds", runs: rounds)
         var manyRow = BenchRow(name: "\(jobsAtOnce) method jobs at once, QoS \(qos)", runs: many)
-        manyRow.limit = limit
-        return [row, manyRow, BenchRow(name: "epoll echo, QoS \(qos)", runs: echo)]
+        manyRow.limit = steady
+        return [
+            row, once, manyRow, BenchRow(name: "epoll echo, QoS \(qos)", runs: echo),
+            BenchRow(name: "epoll echo in rounds, QoS \(qos)", runs: rounds),
+        ]
     }
 
     /// From the first creation to the last end.
@@ -73,7 +81,9 @@ enum MethodsBench {
         }
     }
 
-    private static func runEcho(_ cluster: BenchCluster, _ round: Int, qos: Int) async throws -> Run {
+    private static func runEcho(
+        _ cluster: BenchCluster, _ round: Int, qos: Int, _ pace: Echo.Pace
+    ) async throws -> Run {
         try await cluster.reset()
         let settings = cluster.settings
         // Two processes share the machine, as the gateway and the devices do.
@@ -81,9 +91,11 @@ enum MethodsBench {
         let common = [
             "--devices", "\(settings.devices)", "--qos", "\(qos)", "--threads", "\(threads)", "--stay",
         ]
-        cluster.context.progress("epoll echo \(round)")
+        cluster.context.progress("epoll echo \(round), \(pace)")
         let server = try cluster.start(
-            "echo server", ["bench", "echo-server", "--seconds", "\(echoSeconds)"] + common)
+            "echo server",
+            ["bench", "echo-server", "--seconds", "\(echoSeconds)"] + common
+                + (pace == .rounds ? ["--rounds"] : []))
         let port = try await server.event("echo_listening")["port"]?.integerValue ?? 0
         _ = try cluster.start(
             "echo client", ["bench", "echo-client", "--port", "\(port)"] + common)

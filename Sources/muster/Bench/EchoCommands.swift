@@ -21,7 +21,10 @@ enum EchoCommands {
             each of them. Knows sockets and epoll and nothing else of Muster.
             """,
         options: options + [
-            OptionSpec(name: "seconds", kind: .integer(1...3600), default: "5", help: "how long to count round trips")
+            OptionSpec(
+                name: "rounds", kind: .flag,
+                help: "call a connection again only when all have answered (default: as soon as it has)"),
+            OptionSpec(name: "seconds", kind: .integer(1...3600), default: "5", help: "how long to count round trips"),
         ], examples: ["muster bench echo-server --devices 10000"], exitCodes: [.success, .usage, .internalError])
 
     static let clientSpec = CommandSpec(
@@ -35,7 +38,8 @@ enum EchoCommands {
     static let server: Action = { command, context in
         let (roundTrips, seconds) = try Echo.serve(
             devices: command.integer("devices"), seconds: Double(command.integer("seconds")),
-            qos: command.integer("qos"), threads: command.integer("threads")
+            qos: command.integer("qos"), pace: command.flag("rounds") ? .rounds : .steady,
+            threads: command.integer("threads")
         ) { port in
             let event: JSONValue = ["event": "echo_listening", "port": .integer(Int64(port))]
             context.console.line(event.text)
