@@ -6,15 +6,25 @@ package struct OutgoingCall: Sendable {
     /// In the topic; unique among the calls of this process.
     package let rid: UInt64
     package let deviceID: String
-    package let topic: String
-    package let payload: [UInt8]
 
-    package init(rid: UInt64, deviceID: String, topic: String, payload: [UInt8]) {
+    package init(rid: UInt64, deviceID: String) {
         self.rid = rid
         self.deviceID = deviceID
+    }
+}
+
+/// What all calls of a part say.
+package final class CallMessage: Sendable {
+    /// Of the method, up to the rid.
+    private let topic: String
+    package let payload: [UInt8]
+
+    package init(topic: String, payload: [UInt8]) {
         self.topic = topic
         self.payload = payload
     }
+
+    package func topic(of rid: UInt64) -> String { topic + String(rid) }
 }
 
 /// What the calls are to the sessions.
@@ -31,5 +41,5 @@ package protocol CallDesk: Sendable {
 /// What the sessions are to the calls.
 package protocol CallWriter: Sendable {
     /// Writes each call to its device's session, asking the desk immediately before.
-    func write(_ calls: [OutgoingCall])
+    func write(_ calls: [OutgoingCall], _ message: CallMessage)
 }

@@ -99,15 +99,10 @@ package final class GatewayCalls: CallDesk {
                     ("calls", .integer(Int64(part.items.count))),
                 ])
         }
-        let payload = Array(part.payload.utf8)
-        let topic = methodTopic(part.method)
         tell(acceptance.notices)
         guard !acceptance.calls.isEmpty, let writer = writer.withLock({ $0 }) else { return }
         writer.write(
-            acceptance.calls.map {
-                OutgoingCall(
-                    rid: $0.rid, deviceID: $0.deviceID, topic: topic + String($0.rid), payload: payload)
-            })
+            acceptance.calls, CallMessage(topic: methodTopic(part.method), payload: Array(part.payload.utf8)))
     }
 
     package func handle(_ inquiry: Inquiry) {
@@ -136,14 +131,14 @@ package final class GatewayCalls: CallDesk {
 
     package func answered(_ rid: UInt64, deviceID: String, status: Int32, payload: [UInt8]) {
         let outcome = Self.outcome(status: status, payload: payload)
-        let told: (isExpected: Bool, delay: Duration?)? = withState { state, _ in
+        let told: (isExpected: Bool, delay: Duration?) = state.withLock { state in
             guard let notice = state.ledger.answered(rid, deviceID: deviceID, outcome: outcome) else {
                 return (false, nil)
             }
             state.answered += 1
             return (true, state.put(CollectionOfOne(notice)))
         }
-        guard let told, told.isExpected else { return count("answers_unexpected", 1) }
+        guard told.isExpected else { return count("answers_unexpected", 1) }
         if let delay = told.delay { flush(after: delay) }
     }
 

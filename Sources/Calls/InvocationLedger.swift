@@ -39,7 +39,8 @@ package struct RedisClockReading: Sendable, Hashable {
     }
 
     package func time(at now: Instant) -> GatewayTime {
-        GatewayTime(now: now, redisMilliseconds: milliseconds + (now - sentAt).milliseconds + 1)
+        GatewayTime(
+            now: now, redisMilliseconds: milliseconds + (now.nanoseconds - sentAt.nanoseconds) / 1_000_000 + 1)
     }
 }
 
@@ -110,7 +111,7 @@ package struct InvocationLedger: Sendable {
     // MARK: Parts
 
     package struct Acceptance: Sendable {
-        package var calls: [(rid: UInt64, deviceID: String)] = []
+        package var calls: [OutgoingCall] = []
         package var notices: [Notice] = []
         /// The part came late, twice or from a worker that was taken over: nobody waits for an answer.
         package var isRefused = false
@@ -154,8 +155,9 @@ package struct InvocationLedger: Sendable {
                 end(.tooLate)
                 continue
             }
+            let device = InvocationTable.Device(item.deviceID)
             guard table.count < limits.invocations, payloadBytes < limits.payloadBytes / 2,
-                table.openCount(of: item.deviceID) < limits.callsPerDevice
+                table.openCount(of: device) < limits.callsPerDevice
             else {
                 end(.tooManyInFlight)
                 continue
@@ -163,9 +165,9 @@ package struct InvocationLedger: Sendable {
             if let known { table.remove(known) }
             table.insert(
                 InvocationTable.Entry(
-                    id: id, deviceID: item.deviceID, rid: nextRID, sendBefore: part.sendBefore,
+                    id: id, device: device, rid: nextRID, sendBefore: part.sendBefore,
                     responseMilliseconds: part.responseMilliseconds, address: address, rememberUntil: rememberUntil))
-            acceptance.calls.append((nextRID, item.deviceID))
+            acceptance.calls.append(OutgoingCall(rid: nextRID, deviceID: item.deviceID))
             nextRID += 1
         }
         if firstRID < nextRID {
@@ -185,7 +187,9 @@ package struct InvocationLedger: Sendable {
     ) -> (isAllowed: Bool, notice: Notice?) {
         guard let slot = table.slot(of: rid), case .queued = table[slot].progress else { return (false, nil) }
         guard isInTime(table[slot].sendBefore, time) else { return (false, end(slot, .tooLate)) }
-        table.sent(slot, until: time.now + .milliseconds(table[slot].responseMilliseconds), session: session)
+        table.sent(
+            slot, until: Instant(nanoseconds: time.now.nanoseconds + table[slot].responseMilliseconds * 1_000_000),
+            session: session)
         return (true, nil)
     }
 

@@ -37,16 +37,19 @@ struct InvocationTable: Sendable {
         /// Whatever comes is for who asked last.
         var address: InvocationAddress
         var rememberUntil: Int64
+        /// Of `deviceID`, kept for the end of the call.
+        fileprivate let deviceHash: UInt32
         /// The next of the device's open calls.
         fileprivate var next: Int32?
 
         init(
-            id: InvocationID, deviceID: String, rid: UInt64, sendBefore: Int64, responseMilliseconds: Int64,
+            id: InvocationID, device: Device, rid: UInt64, sendBefore: Int64, responseMilliseconds: Int64,
             address: InvocationAddress, rememberUntil: Int64
         ) {
             progress = .queued
             self.id = id
-            self.deviceID = deviceID
+            deviceID = device.id
+            deviceHash = device.hash
             self.rid = rid
             self.sendBefore = sendBefore
             self.responseMilliseconds = responseMilliseconds
@@ -55,24 +58,45 @@ struct InvocationTable: Sendable {
         }
     }
 
+    /// A device's name with its hash, which is made once a call. Devices are named by strangers: so with `Hasher`.
+    struct Device {
+        let id: String
+        fileprivate let hash: UInt32
+
+        init(_ id: String) {
+            self.id = id
+            hash = UInt32(truncatingIfNeeded: id.hashValue)
+        }
+    }
+
     /// Many slots are given back when the last call goes: what a storm took.
     private static let slotsKept = 4096
     private static let vacant = Entry(
-        id: InvocationID(job: 0, seq: 0, attempt: 0), deviceID: "", rid: 0, sendBefore: 0, responseMilliseconds: 0,
+        id: InvocationID(job: 0, seq: 0, attempt: 0), device: Device(""), rid: 0, sendBefore: 0,
+        responseMilliseconds: 0,
         address: InvocationAddress(replyTo: "", batch: 0, fence: 0, number: 0), rememberUntil: 0)
 
     private var slots: ContiguousArray<Entry> = []
     private var free: [Int32] = []
-    private var byID: [InvocationID: Int32] = [:]
-    private var byRID: [UInt64: Int32] = [:]
+    private var byID = SlotIndex()
+    private var byRID = SlotIndex()
     /// The first of each device's open calls: those that are queued or sent.
-    private var byDevice: [String: Int32] = [:]
+    private var byDevice = SlotIndex()
     private(set) var openCount = 0
 
     var count: Int { byID.count }
 
-    func slot(of id: InvocationID) -> Int32? { byID[id] }
-    func slot(of rid: UInt64) -> Int32? { byRID[rid] }
+    private static func hash(_ id: InvocationID) -> UInt32 {
+        SlotIndex.hash(
+            UInt64(bitPattern: id.job), UInt64(bitPattern: id.seq), UInt64(bitPattern: id.attempt))
+    }
+
+    func slot(of id: InvocationID) -> Int32? { byID.slot(Self.hash(id)) { slots[Int($0)].id == id } }
+    func slot(of rid: UInt64) -> Int32? { byRID.slot(SlotIndex.hash(rid)) { slots[Int($0)].rid == rid } }
+
+    private func firstOpen(of device: Device) -> Int32? {
+        byDevice.slot(device.hash) { slots[Int($0)].deviceID == device.id }
+    }
 
     subscript(slot: Int32) -> Entry {
         _read { yield slots[Int(slot)] }
@@ -82,7 +106,7 @@ struct InvocationTable: Sendable {
     /// Of the device, newest first.
     func openCalls(of deviceID: String) -> [Int32] {
         var open: [Int32] = []
-        var next = byDevice[deviceID]
+        var next = firstOpen(of: Device(deviceID))
         while let slot = next {
             open.append(slot)
             next = self[slot].next
@@ -90,15 +114,15 @@ struct InvocationTable: Sendable {
         return open
     }
 
-    func openCount(of deviceID: String) -> Int {
-        guard let first = byDevice[deviceID] else { return 0 }
+    func openCount(of device: Device) -> Int {
+        guard let first = firstOpen(of: device) else { return 0 }
         var (count, slot) = (1, first)
         while let next = self[slot].next { (count, slot) = (count + 1, next) }
         return count
     }
 
     func forEachOpen(_ body: (Int32, Entry) -> Void) {
-        for first in byDevice.values {
+        byDevice.forEach { first in
             var next: Int32? = first
             while let slot = next {
                 body(slot, self[slot])
@@ -119,9 +143,14 @@ struct InvocationTable: Sendable {
             slot = Int32(slots.count)
             slots.append(entry)
         }
-        slots[Int(slot)].next = byDevice.updateValue(slot, forKey: entry.deviceID)
-        byID[entry.id] = slot
-        byRID[entry.rid] = slot
+        if let first = byDevice.slot(entry.deviceHash, { slots[Int($0)].deviceID == entry.deviceID }) {
+            slots[Int(slot)].next = first
+            byDevice.replace(first, by: slot, entry.deviceHash)
+        } else {
+            byDevice.insert(slot, entry.deviceHash)
+        }
+        byID.insert(slot, Self.hash(entry.id))
+        byRID.insert(slot, SlotIndex.hash(entry.rid))
         openCount += 1
     }
 
@@ -137,8 +166,8 @@ struct InvocationTable: Sendable {
 
     mutating func remove(_ slot: Int32) {
         close(slot)
-        byID[self[slot].id] = nil
-        byRID[self[slot].rid] = nil
+        byID.remove(slot, Self.hash(self[slot].id))
+        byRID.remove(slot, SlotIndex.hash(self[slot].rid))
         slots[Int(slot)] = Self.vacant
         free.append(slot)
         if count == 0, slots.count > Self.slotsKept { self = InvocationTable() }
@@ -146,14 +175,15 @@ struct InvocationTable: Sendable {
 
     private mutating func close(_ slot: Int32) {
         if case .ended = self[slot].progress { return }
-        let (device, next) = (self[slot].deviceID, self[slot].next)
+        let (hash, next) = (self[slot].deviceHash, self[slot].next)
         self[slot].next = nil
         openCount -= 1
-        guard var place = byDevice[device] else { return }
-        if place == slot {
-            byDevice[device] = next
+        if byDevice.slot(hash, { $0 == slot }) != nil {
+            if let next { byDevice.replace(slot, by: next, hash) } else { byDevice.remove(slot, hash) }
             return
         }
+        let device = self[slot].deviceID
+        guard var place = byDevice.slot(hash, { slots[Int($0)].deviceID == device }) else { return }
         while let other = self[place].next {
             if other == slot {
                 self[place].next = next

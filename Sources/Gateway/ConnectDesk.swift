@@ -108,7 +108,9 @@ struct ConnectDesk: Sendable {
                 verdicts.append((request, .outdated))
             }
         }
-        SessionMail.deliver(replaced.map { ($0, ()) }) { session, _ in session.end(.superseded) }
+        var old = SessionMail<Void>(capacity: replaced.count)
+        for session in replaced { old.put((), for: session) }
+        old.deliver { session, _ in session.end(.superseded) }
         // Before the CONNACK, so that a client that has it can be called.
         await routes.publish(entered)
         answer(verdicts)
@@ -117,6 +119,8 @@ struct ConnectDesk: Sendable {
     }
 
     private func answer(_ verdicts: [(ConnectRequest, ConnectVerdict)]) {
-        SessionMail.deliver(verdicts.map { ($0.0.handle, $0.1) }) { session, verdict in session.decided(verdict) }
+        var mail = SessionMail<ConnectVerdict>(capacity: verdicts.count)
+        for (request, verdict) in verdicts { mail.put(verdict, for: request.handle) }
+        mail.deliver { session, verdict in session.decided(verdict) }
     }
 }

@@ -114,13 +114,13 @@ extension DeviceSession {
 
     // MARK: To the device
 
-    func write(_ call: OutgoingCall) {
+    func write(_ rid: UInt64, _ message: CallMessage) {
         guard mode == .open, subscriptions.contains(SubscriptionSet(.methods)) else {
-            return context.desk.undeliverable([call.rid])
+            return context.desk.undeliverable([rid])
         }
-        guard context.desk.mayWrite(call.rid, session: session) else { return }
+        guard context.desk.mayWrite(rid, session: session) else { return }
         context.counters.countCall()
-        write(.publish(MQTTPublish(topic: call.topic, payload: call.payload)))
+        write(.publish(MQTTPublish(topic: message.topic(of: rid), payload: message.payload)))
     }
 
     func notify(_ notification: DesiredNotification, version: Int64) {

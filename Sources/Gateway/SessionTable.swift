@@ -71,66 +71,80 @@ package final class SessionTable: CallWriter {
 
     /// Ends those sessions whose number is at most the given one.
     func end(_ routes: [SessionRoute], _ reason: SessionEnd) {
-        let handles = entries.withLock { entries in
-            routes.compactMap { route in
-                entries[route.deviceID].flatMap { $0.session <= route.session ? $0.handle : nil }
+        var mail = SessionMail<Void>(capacity: routes.count)
+        entries.withLock { entries in
+            for route in routes {
+                if let entry = entries[route.deviceID], entry.session <= route.session {
+                    mail.put((), for: entry.handle)
+                }
             }
         }
-        SessionMail.deliver(handles.map { ($0, reason) }) { session, reason in session.end(reason) }
+        mail.deliver { session, _ in session.end(reason) }
     }
 
     // MARK: For the calls desk and the inbox
 
     /// Writes to sessions that have subscribed to methods; the others are `undeliverable`.
-    package func write(_ calls: [OutgoingCall]) {
+    package func write(_ calls: [OutgoingCall], _ message: CallMessage) {
         var missing: [UInt64] = []
-        let mail = entries.withLock { entries in
-            calls.compactMap { call -> (LoopBound<DeviceSession>, OutgoingCall)? in
-                guard let entry = entries[call.deviceID], entry.flags.contains(.methods) else {
+        var mail = SessionMail<UInt64>(capacity: calls.count)
+        entries.withLock { entries in
+            for call in calls {
+                if let entry = entries[call.deviceID], entry.flags.contains(.methods) {
+                    mail.put(call.rid, for: entry.handle)
+                } else {
                     missing.append(call.rid)
-                    return nil
                 }
-                return (entry.handle, call)
             }
         }
-        SessionMail.deliver(mail) { session, call in session.write(call) }
+        mail.deliver { session, rid in session.write(rid, message) }
         if !missing.isEmpty { desk.undeliverable(missing) }
     }
 
     /// Tells a desired change to sessions that have subscribed to it.
     package func notify(_ part: DesiredPart) {
         let body = DesiredNotification(part.patch)
-        let mail = entries.withLock { entries in
-            part.devices.compactMap { device -> (LoopBound<DeviceSession>, Int64)? in
-                guard let entry = entries[device.deviceID], entry.flags.contains(.desired) else { return nil }
-                return (entry.handle, device.version)
+        var mail = SessionMail<Int64>(capacity: part.devices.count)
+        entries.withLock { entries in
+            for device in part.devices {
+                guard let entry = entries[device.deviceID], entry.flags.contains(.desired) else { continue }
+                mail.put(device.version, for: entry.handle)
             }
         }
-        SessionMail.deliver(mail) { session, version in session.notify(body, version: version) }
+        mail.deliver { session, version in session.notify(body, version: version) }
     }
 
     /// Closes sessions that lost against a newer one on another gateway: those up to the given numbers.
     package func close(_ routes: [SessionRoute]) { end(routes, .supersededElsewhere) }
 }
 
-/// Hands things to sessions, once a loop.
-enum SessionMail {
-    static func deliver<Content: Sendable>(
-        _ mail: [(LoopBound<DeviceSession>, Content)], _ body: @escaping @Sendable (DeviceSession, Content) -> Void
-    ) {
-        guard let first = mail.first else { return }
-        guard mail.contains(where: { $0.0.loop !== first.0.loop }) else { return hand(mail, to: first.0.loop, body) }
-        for part in Dictionary(grouping: mail, by: { ObjectIdentifier($0.0.loop) }).values {
-            hand(part, to: part[0].0.loop, body)
+/// Things for sessions, to be handed over once a loop.
+struct SessionMail<Content: Sendable> {
+    private typealias Letter = (session: LoopBound<DeviceSession>, content: Content)
+
+    /// A process has as many loops as cores: few enough to look through.
+    private var bags: [(loop: EventLoop, letters: [Letter])] = []
+    private let capacity: Int
+
+    /// `capacity`: a guess of all letters.
+    init(capacity: Int) { self.capacity = capacity }
+
+    mutating func put(_ content: Content, for session: LoopBound<DeviceSession>) {
+        if let place = bags.firstIndex(where: { $0.loop === session.loop }) {
+            bags[place].letters.append((session, content))
+            return
         }
+        var letters: [Letter] = []
+        letters.reserveCapacity(capacity)
+        letters.append((session, content))
+        bags.append((session.loop, letters))
     }
 
-    private static func hand<Content: Sendable>(
-        _ mail: [(LoopBound<DeviceSession>, Content)], to loop: EventLoop,
-        _ body: @escaping @Sendable (DeviceSession, Content) -> Void
-    ) {
-        loop.execute { reactor in
-            for (handle, content) in mail { body(handle.value(on: reactor), content) }
+    func deliver(_ body: @escaping @Sendable (DeviceSession, Content) -> Void) {
+        for (loop, letters) in bags {
+            loop.execute { reactor in
+                for (session, content) in letters { body(session.value(on: reactor), content) }
+            }
         }
     }
 }

@@ -59,6 +59,8 @@ struct SubscriptionDesk: Sendable {
     }
 
     private func answer(_ answers: [(SubscriptionRequest, MQTTPacket?)]) {
-        SessionMail.deliver(answers.map { ($0.0.handle, $0.1) }) { session, answer in session.subscribed(answer) }
+        var mail = SessionMail<MQTTPacket?>(capacity: answers.count)
+        for (request, answer) in answers { mail.put(answer, for: request.handle) }
+        mail.deliver { session, answer in session.subscribed(answer) }
     }
 }

@@ -116,6 +116,8 @@ struct TwinDesk: Sendable {
     }
 
     private func answer(_ answers: [(TwinRequest, MQTTPublish)]) {
-        SessionMail.deliver(answers.map { ($0.0.handle, $0.1) }) { session, answer in session.answered(answer) }
+        var mail = SessionMail<MQTTPublish>(capacity: answers.count)
+        for (request, answer) in answers { mail.put(answer, for: request.handle) }
+        mail.deliver { session, answer in session.answered(answer) }
     }
 }

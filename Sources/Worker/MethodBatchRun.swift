@@ -266,13 +266,23 @@ package struct MethodBatchRun: Sendable {
 
     /// The routes of the last step's items.
     package mutating func found(_ routes: [Route?], redisMilliseconds: Int64, now: Instant) {
-        var groups: [GatewayID: [OpenItem]] = [:]
+        // Most items that are looked up together are at the gateway of the one before.
+        var groups: [(gateway: GatewayID, items: [OpenItem])] = []
+        var place: Int?
         var offline: [Int64] = []
         for (item, route) in zip(looked, routes) {
-            if let route, route.flags.contains(.methods) {
-                groups[route.gateway, default: []].append(item)
-            } else {
+            guard let route, route.flags.contains(.methods) else {
                 offline.append(item.seq)
+                continue
+            }
+            if place.map({ groups[$0].gateway != route.gateway }) ?? true {
+                place = groups.firstIndex { $0.gateway == route.gateway }
+            }
+            if let place {
+                groups[place].items.append(item)
+            } else {
+                place = groups.count
+                groups.append((route.gateway, [item]))
             }
         }
         state.noRoute(offline)
@@ -281,7 +291,7 @@ package struct MethodBatchRun: Sendable {
         sending = Sending(
             sendBefore: redisMilliseconds + Limits.sendWindow.milliseconds,
             response: max(.seconds(1), min(call.response, left)),
-            groups: groups.sorted { $0.key.text < $1.key.text }.map { ($0.key, $0.value) })
+            groups: groups.sorted { $0.gateway.text < $1.gateway.text })
     }
 
     /// The gateways that may be handed their parts; nil when nothing may be sent.

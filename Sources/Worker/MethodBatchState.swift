@@ -25,61 +25,106 @@ package struct MethodBatchState: Sendable {
         case unreachable
     }
 
+    private struct Entry: Sendable {
+        let item: OpenItem
+        fileprivate(set) var progress: Progress
+        /// Milliseconds of Redis' clock until which each asked gateway must remember the item.
+        var rememberedUntil: Int64 = 0
+    }
+
+    /// How many items are in each progress: most questions of a turn are answered by it, without a look at them.
+    private struct Counts: Sendable {
+        var (toSend, awaiting, asking, unreachable) = (0, 0, 0, 0)
+
+        mutating func count(_ progress: Progress, _ change: Int) {
+            switch progress {
+            case .toSend: toSend += change
+            case .awaiting: awaiting += change
+            case .asking: asking += change
+            case .unreachable: unreachable += change
+            case .ended: break
+            }
+        }
+    }
+
     private let response: Duration
-    private var items: [Int64: OpenItem] = [:]
-    private var progress: [Int64: Progress] = [:]
+    /// By seq.
+    private var entries: [Entry]
+    private var counts = Counts()
     /// Outcomes that are not recorded yet, and since when the oldest waits.
     package private(set) var results: [ItemResult] = []
     private var resultsSince: Instant?
     /// Gateways that keep the payloads of these results.
     private var keepers: [String: [Settlement.Item]] = [:]
-    /// Milliseconds of Redis' clock until which each asked gateway must remember an item.
-    private var rememberedUntil: [Int64: Int64] = [:]
 
     /// `response`: how long a gateway waits for an answer at most.
     package init(items open: [OpenItem], dispatches: [Dispatch], response: Duration, now: Instant) {
         self.response = response
-        for item in open {
-            items[item.seq] = item
-            progress[item.seq] = .toSend(notBefore: now, tries: 0)
-        }
+        entries = open.sorted { $0.seq < $1.seq }.map { Entry(item: $0, progress: .toSend(notBefore: now, tries: 0)) }
+        counts.toSend = entries.count
         for dispatch in dispatches {
             let gateway = "\(dispatch.gateway)~\(dispatch.incarnation)"
             let until =
                 dispatch.sendBefore + dispatch.responseMilliseconds + Limits.invocationMemory.milliseconds
-            for seq in dispatch.seqs where items[seq] != nil {
+            for seq in dispatch.seqs {
+                guard let place = place(of: seq) else { continue }
                 var (gateways, mayBeSent): (Set<String>, Bool) = ([], false)
-                if case .asking(let known, let may)? = progress[seq] { (gateways, mayBeSent) = (known, may) }
+                if case .asking(let known, let may) = entries[place].progress { (gateways, mayBeSent) = (known, may) }
                 if dispatch.isGatewayAlive { gateways.insert(gateway) } else { mayBeSent = true }
-                progress[seq] = .asking(gateways, mayBeSent: mayBeSent)
-                rememberedUntil[seq] = max(until, rememberedUntil[seq] ?? 0)
+                move(place, to: .asking(gateways, mayBeSent: mayBeSent))
+                entries[place].rememberedUntil = max(until, entries[place].rememberedUntil)
             }
         }
-        for seq in progress.keys { settle(seq, now: now) }
+        for place in entries.indices { settle(place, now: now) }
+    }
+
+    /// The items of a batch are mostly numbered without a gap.
+    private func place(of seq: Int64) -> Int? {
+        guard let first = entries.first?.item.seq, first <= seq else { return nil }
+        if let guess = Int(exactly: seq.subtractingReportingOverflow(first).partialValue),
+            entries.indices.contains(guess),
+            entries[guess].item.seq == seq
+        {
+            return guess
+        }
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].item.seq < seq { low = middle + 1 } else { high = middle }
+        }
+        return low < entries.count && entries[low].item.seq == seq ? low : nil
+    }
+
+    private mutating func move(_ place: Int, to progress: Progress) {
+        counts.count(entries[place].progress, -1)
+        counts.count(progress, 1)
+        entries[place].progress = progress
     }
 
     // MARK: What is to be done
 
     /// Items that may be looked up and handed over now.
     package func due(now: Instant) -> [OpenItem] {
-        progress.compactMap { seq, state in
-            guard case .toSend(let notBefore, _) = state, notBefore <= now else { return nil }
-            return items[seq]
-        }.sorted { $0.seq < $1.seq }
+        guard counts.toSend > 0 else { return [] }
+        return entries.compactMap { entry in
+            if case .toSend(let notBefore, _) = entry.progress, notBefore <= now { entry.item } else { nil }
+        }
     }
 
     package var unreachable: [Int64] {
-        progress.compactMap { seq, state in if case .unreachable = state { seq } else { nil } }.sorted()
+        guard counts.unreachable > 0 else { return [] }
+        return entries.compactMap { if case .unreachable = $0.progress { $0.item.seq } else { nil } }
     }
 
     /// Inquiries by gateway.
     package func inquiries(batch: ClaimedBatch, replyTo: String) -> [String: Inquiry] {
         var lists: [String: [Inquiry.Item]] = [:]
-        for (seq, state) in progress {
-            guard case .asking(let gateways, _) = state, let item = items[seq] else { continue }
+        for entry in entries {
+            guard case .asking(let gateways, _) = entry.progress else { continue }
             for gateway in gateways {
                 lists[gateway, default: []].append(
-                    Inquiry.Item(seq: seq, attempt: item.attempt, rememberedUntil: rememberedUntil[seq] ?? 0))
+                    Inquiry.Item(
+                        seq: entry.item.seq, attempt: entry.item.attempt, rememberedUntil: entry.rememberedUntil))
             }
         }
         return lists.mapValues {
@@ -88,36 +133,30 @@ package struct MethodBatchState: Sendable {
         }
     }
 
-    package var isAsking: Bool {
-        progress.values.contains { if case .asking = $0 { true } else { false } }
-    }
+    package var isAsking: Bool { counts.asking > 0 }
 
     /// Gateways whose word is awaited.
     package var awaitedGateways: Set<String> {
         var gateways: Set<String> = []
-        for case .awaiting(let gateway, _, _, _) in progress.values { gateways.insert(gateway) }
-        for case .asking(let asked, _) in progress.values { gateways.formUnion(asked) }
+        for entry in entries {
+            switch entry.progress {
+            case .awaiting(let gateway, _, _, _): gateways.insert(gateway)
+            case .asking(let asked, _): gateways.formUnion(asked)
+            case .toSend, .ended, .unreachable: continue
+            }
+        }
         return gateways
     }
 
     /// Nothing is in flight and nothing is asked: the batch may be given back.
-    package var isQuiet: Bool {
-        !progress.values.contains {
-            switch $0 {
-            case .awaiting: true
-            case .asking(let gateways, _): !gateways.isEmpty
-            case .toSend, .ended, .unreachable: false
-            }
-        }
-    }
-    package var openCount: Int {
-        progress.values.count { if case .ended = $0 { false } else { true } }
-    }
+    package var isQuiet: Bool { counts.awaiting == 0 && counts.asking == 0 }
+    package var openCount: Int { counts.toSend + counts.awaiting + counts.asking + counts.unreachable }
 
     /// A gateway's word is overdue: it was lost on the way, and an inquiry under a higher fence must find out.
     package func isOverdue(now: Instant) -> Bool {
-        progress.values.contains {
-            if case .awaiting(_, _, let until, _) = $0 { until <= now } else { false }
+        guard counts.awaiting > 0 else { return false }
+        return entries.contains {
+            if case .awaiting(_, _, let until, _) = $0.progress { until <= now } else { false }
         }
     }
 
@@ -130,9 +169,9 @@ package struct MethodBatchState: Sendable {
     /// The next moment at which something becomes due by itself; nil when only a message can bring news.
     package func nextMoment(now: Instant) -> Instant? {
         var next = resultsSince.map { $0 + Limits.resultDelay }
-        for state in progress.values {
+        for entry in entries {
             let moment: Instant
-            switch state {
+            switch entry.progress {
             case .toSend(let notBefore, _): moment = notBefore
             case .awaiting(_, _, let until, _): moment = until
             case .asking, .ended, .unreachable: continue
@@ -142,7 +181,9 @@ package struct MethodBatchState: Sendable {
         return next
     }
 
-    package func devices(of seqs: [Int64]) -> [String] { seqs.compactMap { items[$0]?.deviceID } }
+    package func devices(of seqs: [Int64]) -> [String] {
+        seqs.compactMap { place(of: $0).map { entries[$0].item.deviceID } }
+    }
 
     // MARK: What happened
 
@@ -150,9 +191,10 @@ package struct MethodBatchState: Sendable {
     package mutating func handedOver(
         _ seqs: [Int64], to gateway: String, number: Int64, response: Duration, now: Instant
     ) {
+        let until = overdue(now, response)
         for seq in seqs {
-            guard case .toSend(_, let tries)? = progress[seq] else { continue }
-            progress[seq] = .awaiting(gateway: gateway, number: number, until: overdue(now, response), tries: tries)
+            guard let place = place(of: seq), case .toSend(_, let tries) = entries[place].progress else { continue }
+            move(place, to: .awaiting(gateway: gateway, number: number, until: until, tries: tries))
         }
     }
 
@@ -162,16 +204,16 @@ package struct MethodBatchState: Sendable {
 
     /// Nothing was handed over (too late, a full inbox, a gateway that is gone): to be tried again a while later.
     package mutating func postponed(_ seqs: [Int64], by delay: Duration, now: Instant) {
-        for seq in seqs { progress[seq] = .toSend(notBefore: now + delay, tries: 0) }
+        for place in seqs.compactMap(place) { move(place, to: .toSend(notBefore: now + delay, tries: 0)) }
     }
 
     package mutating func noRoute(_ seqs: [Int64]) {
-        for seq in seqs { progress[seq] = .unreachable }
+        for place in seqs.compactMap(place) { move(place, to: .unreachable) }
     }
 
     /// Parked, or recorded: no longer this batch's.
     package mutating func left(_ seqs: [Int64]) {
-        for seq in seqs { progress[seq] = .ended }
+        for place in seqs.compactMap(place) { move(place, to: .ended) }
     }
 
     /// Who is to be told once the results that are taken now have been recorded: items by gateway.
@@ -190,24 +232,26 @@ package struct MethodBatchState: Sendable {
 
     package mutating func answer(_ part: AnswerPart, now: Instant) {
         for item in part.items {
-            switch progress[item.seq] {
-            case .awaiting(let gateway, let number, _, let tries)? where gateway == part.gateway:
-                answered(item, gateway: gateway, awaited: number, by: part.number, tries: tries, now: now)
-            case .asking(let gateways, let mayBeSent)? where gateways.contains(part.gateway):
+            guard let place = place(of: item.seq) else { continue }
+            switch entries[place].progress {
+            case .awaiting(let gateway, let number, _, let tries) where gateway == part.gateway:
+                answered(item, place, gateway: gateway, awaited: number, by: part.number, tries: tries, now: now)
+            case .asking(let gateways, let mayBeSent) where gateways.contains(part.gateway):
                 let others = gateways.subtracting([part.gateway])
                 switch item.outcome {
                 case .notConnected, .tooLate, .tooManyInFlight, .neverSent:
-                    progress[item.seq] = .asking(others, mayBeSent: mayBeSent)
+                    move(place, to: .asking(others, mayBeSent: mayBeSent))
                 case .forgotten:
-                    progress[item.seq] = .asking(others, mayBeSent: true)
+                    move(place, to: .asking(others, mayBeSent: true))
                 case .inFlight:
-                    progress[item.seq] = .awaiting(
-                        gateway: part.gateway, number: nil, until: overdue(now, response), tries: 0)
+                    move(
+                        place,
+                        to: .awaiting(gateway: part.gateway, number: nil, until: overdue(now, response), tries: 0))
                 case .answered, .timedOut, .dropped, .invalidAnswer:
-                    end(item.seq, item.outcome, of: part.gateway, now: now)
+                    end(place, item.outcome, of: part.gateway, now: now)
                 }
-                settle(item.seq, now: now)
-            case .awaiting, .asking, .toSend, .ended, .unreachable, nil:
+                settle(place, now: now)
+            case .awaiting, .asking, .toSend, .ended, .unreachable:
                 continue
             }
         }
@@ -215,13 +259,13 @@ package struct MethodBatchState: Sendable {
 
     /// Incarnations that live no longer: what they held and did not tell is unknown.
     package mutating func lost(gateways gone: Set<String>, now: Instant) {
-        for (seq, state) in progress {
-            switch state {
+        for place in entries.indices {
+            switch entries[place].progress {
             case .awaiting(let gateway, _, _, _) where gone.contains(gateway):
-                end(seq, .forgotten, now: now)
+                end(place, .forgotten, now: now)
             case .asking(let gateways, _) where !gateways.isDisjoint(with: gone):
-                progress[seq] = .asking(gateways.subtracting(gone), mayBeSent: true)
-                settle(seq, now: now)
+                move(place, to: .asking(gateways.subtracting(gone), mayBeSent: true))
+                settle(place, now: now)
             case .awaiting, .asking, .toSend, .ended, .unreachable:
                 continue
             }
@@ -232,44 +276,45 @@ package struct MethodBatchState: Sendable {
     /// the answer to the part that is awaited: an answer can come twice and late, and what an earlier part did not send
     /// this one may have sent.
     private mutating func answered(
-        _ item: AnswerPart.Item, gateway: String, awaited: Int64?, by number: Int64, tries: Int, now: Instant
+        _ item: AnswerPart.Item, _ place: Int, gateway: String, awaited: Int64?, by number: Int64, tries: Int,
+        now: Instant
     ) {
         switch item.outcome {
         case .answered, .timedOut, .dropped, .invalidAnswer:
-            end(item.seq, item.outcome, of: gateway, now: now)
+            end(place, item.outcome, of: gateway, now: now)
         case .inFlight where awaited == nil || awaited == number:
-            progress[item.seq] = .awaiting(
-                gateway: gateway, number: awaited, until: overdue(now, response), tries: tries)
+            move(
+                place, to: .awaiting(gateway: gateway, number: awaited, until: overdue(now, response), tries: tries))
         case .forgotten where awaited == nil || awaited == number:
-            end(item.seq, item.outcome, now: now)
+            end(place, item.outcome, now: now)
         case .notConnected where awaited == number, .tooLate where awaited == number,
             .tooManyInFlight where awaited == number, .neverSent where awaited == number:
-            progress[item.seq] =
-                tries < Limits.routeRetries
-                ? .toSend(notBefore: now + Limits.routeRetryDelay, tries: tries + 1) : .unreachable
+            move(
+                place,
+                to: tries < Limits.routeRetries
+                    ? .toSend(notBefore: now + Limits.routeRetryDelay, tries: tries + 1) : .unreachable)
         case .inFlight, .forgotten, .notConnected, .tooLate, .tooManyInFlight, .neverSent:
             return
         }
     }
 
     /// Nobody is left to be asked: either it was certainly never sent, or nobody can know.
-    private mutating func settle(_ seq: Int64, now: Instant) {
-        guard case .asking(let gateways, let mayBeSent)? = progress[seq], gateways.isEmpty else { return }
+    private mutating func settle(_ place: Int, now: Instant) {
+        guard case .asking(let gateways, let mayBeSent) = entries[place].progress, gateways.isEmpty else { return }
         if mayBeSent {
-            end(seq, .forgotten, now: now)
+            end(place, .forgotten, now: now)
         } else {
-            progress[seq] = .toSend(notBefore: now, tries: 0)
+            move(place, to: .toSend(notBefore: now, tries: 0))
         }
     }
 
-    private mutating func end(_ seq: Int64, _ outcome: CallOutcome, of gateway: String? = nil, now: Instant) {
-        progress[seq] = .ended
-        if case .answered(_, let payload) = outcome, payload.utf8.count > RouteLimits.smallPayloadBytes, let gateway,
-            let item = items[seq]
-        {
-            keepers[gateway, default: []].append(Settlement.Item(seq: seq, attempt: item.attempt))
+    private mutating func end(_ place: Int, _ outcome: CallOutcome, of gateway: String? = nil, now: Instant) {
+        let item = entries[place].item
+        move(place, to: .ended)
+        if case .answered(_, let payload) = outcome, payload.utf8.count > RouteLimits.smallPayloadBytes, let gateway {
+            keepers[gateway, default: []].append(Settlement.Item(seq: item.seq, attempt: item.attempt))
         }
-        results.append(ItemResult(seq: seq, outcome: outcome))
+        results.append(ItemResult(seq: item.seq, outcome: outcome))
         if resultsSince == nil { resultsSince = now }
     }
 }

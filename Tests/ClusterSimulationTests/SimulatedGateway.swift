@@ -289,7 +289,7 @@ final class SimulatedGateway: Process {
         let time = world.isBroken(.gatewaySendsLate) ? past : clock.time(at: now)
         let acceptance = ledger.accept(part, at: time)
         tell(acceptance.notices)
-        for (call, device) in acceptance.calls {
+        for (call, device) in acceptance.calls.map({ ($0.rid, $0.deviceID) }) {
             if let item = part.items.first(where: { $0.deviceID == device }) {
                 invocations[call] = InvocationID(job: part.job, seq: item.seq, attempt: item.attempt)
             }

@@ -119,12 +119,9 @@ import Testing
             }
             // More than the kernel's buffers and ours take.
             let payload = [UInt8](repeating: 0x20, count: 100_000)
-            for rid in 0..<200 {
-                gateway.gateway.table.write([
-                    .init(
-                        rid: UInt64(rid), deviceID: "deaf", topic: "$iothub/methods/POST/m/?$rid=\(rid)",
-                        payload: payload)
-                ])
+            let message = CallMessage(topic: "$iothub/methods/POST/m/?$rid=", payload: payload)
+            for rid in UInt64(0)..<200 {
+                gateway.gateway.table.write([.init(rid: rid, deviceID: "deaf")], message)
                 try await alive.ping()
             }
             try await eventually("deaf is closed") { world.closes("send_buffer_full") == 1 }

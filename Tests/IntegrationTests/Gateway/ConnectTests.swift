@@ -96,9 +96,9 @@ import TwinStore
             let second = try await world.connect(gateway, "a", expectsPresent: true)
             #expect(try await world.routes.find(["a"]).routes[0]?.flags == [.methods])
             try await eventually("and again") { gateway.reached.devices.withLock { $0.count } == 3 }
-            gateway.gateway.table.write([
-                OutgoingCall(rid: 1, deviceID: "a", topic: "$iothub/methods/POST/m/?$rid=1", payload: [1])
-            ])
+            gateway.gateway.table.write(
+                [OutgoingCall(rid: 1, deviceID: "a")], CallMessage(topic: "$iothub/methods/POST/m/?$rid=", payload: [1])
+            )
             #expect(try await second.publish("$iothub/methods/POST/m/?$rid=1").payload == [1])
 
             let clean = try await world.connect(gateway, "a", isClean: true, expectsPresent: false)

@@ -152,16 +152,13 @@ import TwinModel
             let table = gateway.gateway.table
             try await world.addDevices("a", "b")
             let client = try await world.connect(gateway, "a")
-            func call(_ rid: UInt64, _ device: String) -> OutgoingCall {
-                OutgoingCall(
-                    rid: rid, deviceID: device, topic: "$iothub/methods/POST/reboot/?$rid=\(rid)",
-                    payload: Array("{}".utf8))
-            }
-            table.write([call(1, "a"), call(2, "b")])
+            let message = CallMessage(topic: "$iothub/methods/POST/reboot/?$rid=", payload: Array("{}".utf8))
+            func call(_ rid: UInt64, _ device: String) -> OutgoingCall { OutgoingCall(rid: rid, deviceID: device) }
+            table.write([call(1, "a"), call(2, "b")], message)
             #expect(gateway.desk.missing.withLock { $0 } == [1, 2])
             _ = try await client.subscribe("$iothub/methods/POST/#")
             gateway.desk.withdrawn.withLock { _ = $0.insert(3) }
-            table.write([call(3, "a"), call(4, "a")])
+            table.write([call(3, "a"), call(4, "a")], message)
             #expect(try await client.publish("$iothub/methods/POST/*").topic.hasSuffix("rid=4"))
             try await client.send(
                 .publish(

@@ -28,9 +28,9 @@ import Testing
             _ = try await client.publish("$iothub/twin/res/200/?$rid=1")
 
             let payload = [UInt8](repeating: 0x20, count: 100_000)
-            gateway.gateway.table.write([
-                .init(rid: 7, deviceID: "a", topic: "$iothub/methods/POST/lock/?$rid=7", payload: payload)
-            ])
+            gateway.gateway.table.write(
+                [.init(rid: 7, deviceID: "a")], CallMessage(topic: "$iothub/methods/POST/lock/?$rid=", payload: payload)
+            )
             let call = try await client.publish("$iothub/methods/POST/lock/?$rid=7")
             #expect(call.payload == payload)
             try await client.send(
@@ -121,12 +121,9 @@ import Testing
             }
             // More than the kernel's buffers and ours take.
             let payload = [UInt8](repeating: 0x20, count: 100_000)
-            for rid in 0..<200 {
-                gateway.gateway.table.write([
-                    .init(
-                        rid: UInt64(rid), deviceID: "deaf", topic: "$iothub/methods/POST/m/?$rid=\(rid)",
-                        payload: payload)
-                ])
+            let message = CallMessage(topic: "$iothub/methods/POST/m/?$rid=", payload: payload)
+            for rid in UInt64(0)..<200 {
+                gateway.gateway.table.write([.init(rid: rid, deviceID: "deaf")], message)
                 try await alive.ping()
             }
             try await eventually("deaf is closed") { world.closes("send_buffer_full") == 1 }

@@ -192,7 +192,7 @@ final class DeviceDouble: CallWriter {
         state.withLock { state in for device in devices { state.sessions[device] = nil } }
     }
 
-    func write(_ calls: [OutgoingCall]) {
+    func write(_ calls: [OutgoingCall], _ message: CallMessage) {
         for call in calls {
             guard let session = state.withLock({ $0.sessions[call.deviceID] }) else {
                 desk.undeliverable([call.rid])
