@@ -143,7 +143,10 @@ struct SessionMail<Content: Sendable> {
     func deliver(_ body: @escaping @Sendable (DeviceSession, Content) -> Void) {
         for (loop, letters) in bags {
             loop.execute { reactor in
-                for (session, content) in letters { body(session.value(on: reactor), content) }
+                for (session, content) in letters {
+                    body(session.value(on: reactor), content)
+                    reactor.writeIfMany()
+                }
             }
         }
     }

@@ -1,8 +1,8 @@
 // The inside of an event loop: epoll, the registered channels, timers, and the connections with something to write.
 //
 // Everything here is confined to the loop's thread and therefore without locks; nothing here is Sendable. A turn is:
-// wait for events; handle them; run work handed in from outside; fire timers; write what all of that produced. Output
-// is written once a turn, so that ten answers to ten pipelined requests leave in one system call.
+// wait for events; handle them; run work handed in from outside; fire timers; write what all of that produced. The output
+// of an event is written behind it, so that ten answers to ten pipelined requests leave in one system call.
 
 private import CLinux
 private import Glibc
@@ -75,6 +75,7 @@ package final class Reactor {
             now = loop.clock.now
             for event in events.prefix(max(0, Int(count))) {
                 dispatch(event)
+                writeIfMany()
             }
             for work in loop.takeWork() { work(self) }
             fireTimers()
@@ -170,6 +171,11 @@ package final class Reactor {
     /// The connection has something to do at the end of this turn. Once a turn: the connection keeps a flag.
     func `defer`(_ connection: Connection) {
         deferred.append(connection)
+    }
+
+    /// For work that goes through many connections: between two of them, and not while one of them is handling anything.
+    package func writeIfMany() {
+        if deferred.count >= SocketLimits.connectionsPerWrite { runDeferred() }
     }
 
     private func runDeferred() {
