@@ -55,6 +55,7 @@ enum MethodsBench {
         row.wanted = wanted
         // The same job against the same exchange: a job calls a device once, so no PUBACK shares a packet with a next call.
         var once = BenchRow(name: "the same, QoS \(qos)", unit: "items/s", series: Series(single.map(\.rate)))
+        once.cpu = row.cpu
         once.limit = BenchRow.Limit(name: "epoll echo in rounds", runs: rounds)
         var manyRow = BenchRow(name: "\(jobsAtOnce) method jobs at once, QoS \(qos)", runs: many)
         manyRow.limit = steady
