@@ -16,15 +16,13 @@ package struct OutgoingCall: Sendable {
 /// What all calls of a part say.
 package final class CallMessage: Sendable {
     /// Of the method, up to the rid.
-    private let topic: String
+    package let topic: String
     package let payload: [UInt8]
 
     package init(topic: String, payload: [UInt8]) {
         self.topic = topic
         self.payload = payload
     }
-
-    package func topic(of rid: UInt64) -> String { topic + String(rid) }
 }
 
 /// What the calls are to the sessions.

@@ -250,7 +250,7 @@ package final class GatewayCalls: CallDesk {
             }
             return state.outbox
         }
-        for (address, notices) in Dictionary(grouping: outbox, by: \.replyTo) {
+        for (address, notices) in Self.byAddress(outbox) {
             var (together, bytes): ([AnswerPart], Int) = ([], 0)
             for part in Self.parts(of: notices, gateway: gateway.text) {
                 together.append(part)
@@ -276,6 +276,13 @@ package final class GatewayCalls: CallDesk {
         } while state.withLock { !$0.outbox.isEmpty || $0.flushes > 0 }
     }
 
+    private static func byAddress(_ notices: [InvocationLedger.Notice]) -> [String: [InvocationLedger.Notice]] {
+        guard let first = notices.first?.replyTo else { return [:] }
+        // One worker's jobs are often all that a gateway has.
+        guard notices.contains(where: { $0.replyTo != first }) else { return [first: notices] }
+        return Dictionary(grouping: notices, by: \.replyTo)
+    }
+
     /// One message for each part or inquiry, cut at a number of outcomes and of payload bytes.
     package static func parts(of notices: [InvocationLedger.Notice], gateway: String) -> [AnswerPart] {
         struct Key: Hashable {
@@ -284,28 +291,40 @@ package final class GatewayCalls: CallDesk {
             let fence: Int64
             let number: Int64
         }
-        let groups = Dictionary(grouping: notices) {
-            Key(job: $0.job, batch: $0.batch, fence: $0.fence, number: $0.number)
-        }
-        var parts: [AnswerPart] = []
-        for (key, group) in groups {
+        struct Group {
+            let key: Key
             var items: [AnswerPart.Item] = []
             var bytes = 0
-            func close() {
-                parts.append(
-                    AnswerPart(
-                        job: key.job, batch: key.batch, fence: key.fence, number: key.number, gateway: gateway,
-                        items: items))
-                items = []
-                bytes = 0
-            }
-            for notice in group {
-                items.append(notice.item)
-                bytes += notice.item.payloadBytes
-                if items.count >= outcomesPerMessage || bytes >= RouteLimits.answerBytes { close() }
-            }
-            if !items.isEmpty { close() }
         }
+        var parts: [AnswerPart] = []
+        var groups: [Group] = []
+        var places: [Key: Int] = [:]
+        func close(_ place: Int) {
+            let key = groups[place].key
+            parts.append(
+                AnswerPart(
+                    job: key.job, batch: key.batch, fence: key.fence, number: key.number, gateway: gateway,
+                    items: groups[place].items))
+            groups[place] = Group(key: key)
+        }
+        // Of the notice before, whose part is mostly the next one's as well.
+        var place = 0
+        for notice in notices {
+            let key = Key(job: notice.job, batch: notice.batch, fence: notice.fence, number: notice.number)
+            if groups.isEmpty || groups[place].key != key {
+                place = places[key] ?? groups.count
+                if place == groups.count {
+                    groups.append(Group(key: key))
+                    places[key] = place
+                }
+            }
+            groups[place].items.append(notice.item)
+            groups[place].bytes += notice.item.payloadBytes
+            if groups[place].items.count >= outcomesPerMessage || groups[place].bytes >= RouteLimits.answerBytes {
+                close(place)
+            }
+        }
+        for place in groups.indices where !groups[place].items.isEmpty { close(place) }
         return parts
     }
 

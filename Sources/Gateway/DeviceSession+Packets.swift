@@ -120,7 +120,7 @@ extension DeviceSession {
         }
         guard context.desk.mayWrite(rid, session: session) else { return }
         context.counters.countCall()
-        write(.publish(MQTTPublish(topic: message.topic(of: rid), payload: message.payload)))
+        channel?.write(MQTTPublish.encoded(topic: message.topic, number: rid, payload: message.payload))
     }
 
     func notify(_ notification: DesiredNotification, version: Int64) {

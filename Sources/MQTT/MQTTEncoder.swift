@@ -71,6 +71,24 @@ extension MQTTPacket {
     }
 }
 
+extension MQTTPublish {
+    /// The packet of a message at QoS 0 whose topic ends in a number, without a text for each.
+    package static func encoded(topic: String, number: UInt64, payload: [UInt8]) -> [UInt8] {
+        let digits = String(number).utf8
+        let topicCount = topic.utf8.count + digits.count
+        precondition(topicCount <= MQTTLimits.fieldBytes, "an MQTT field has at most 65535 bytes")
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(7 + topicCount + payload.count)
+        bytes.append(MQTTPacketType.publish.firstByte)
+        bytes.append(remainingLength: 2 + topicCount + payload.count)
+        bytes.append(number: UInt16(topicCount))
+        bytes.append(contentsOf: topic.utf8)
+        bytes.append(contentsOf: digits)
+        bytes.append(contentsOf: payload)
+        return bytes
+    }
+}
+
 extension MQTTConnect {
     fileprivate var flags: MQTTConnectFlags {
         var flags: MQTTConnectFlags = []

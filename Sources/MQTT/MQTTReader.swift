@@ -52,8 +52,16 @@ struct MQTTReader {
     /// The topic of a message. Topics below `devices/` hold an id in which `+` and `#` are letters like any other, so
     /// there the hub's own comparison decides.
     mutating func topic() throws(MQTTError) -> String {
-        let topic = try filter()
-        let hasWildcard = topic.utf8.contains { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "#") }
+        let field = try field()
+        guard let topic = String(validating: field, as: UTF8.self) else { throw .badText }
+        // One look without a way out of it, which the compiler makes a few vector instructions.
+        var (hasNull, hasWildcard) = (false, false)
+        for byte in UnsafeBufferPointer(rebasing: field) {
+            hasNull = hasNull || byte == 0
+            hasWildcard = hasWildcard || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "#")
+        }
+        guard !hasNull else { throw .nullCharacter }
+        guard !field.isEmpty else { throw .emptyTopic }
         guard !hasWildcard || topic.utf8.starts(with: TopicPrefix.devices.utf8) else { throw .topicWildcard }
         return topic
     }

@@ -163,7 +163,7 @@ struct DeviceSession {
         case (.puback(let id), _):
             // One is what waits nearly always; its memory stays for the next.
             if unacknowledged.count == 1, unacknowledged[0].packetID == id {
-                unacknowledged.removeAll(keepingCapacity: true)
+                unacknowledged.removeLast()
             } else {
                 unacknowledged.removeAll { $0.packetID == id }
             }

@@ -51,10 +51,10 @@ final class SessionContext {
 
     /// What the packets are on the wire; nil when there are none.
     func takeBytes() -> [UInt8]? {
-        guard let first = packets.first else { return nil }
-        var bytes = first.encoded
-        for packet in packets.dropFirst() { packet.encode(into: &bytes) }
-        // Its memory serves the next device.
+        // Mostly there is one, or none; its memory serves the next device.
+        guard packets.count > 1 else { return packets.popLast()?.encoded }
+        var bytes: [UInt8] = []
+        for packet in packets { packet.encode(into: &bytes) }
         packets.removeAll(keepingCapacity: true)
         return bytes
     }

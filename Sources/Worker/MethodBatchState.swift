@@ -324,7 +324,13 @@ extension ItemResult {
     package init(seq: Int64, outcome: CallOutcome) {
         switch outcome {
         case .answered(let status, let payload):
-            self.init(seq: seq, response: "{\"status\":\(status),\"payload\":\(payload)}")
+            var response = #"{"status":"#
+            response.reserveCapacity(40 + payload.utf8.count)
+            response += String(status)
+            response += #","payload":"#
+            response += payload
+            response += "}"
+            self.init(seq: seq, response: response)
         case .timedOut:
             self.init(seq: seq, error: .gatewayTimeout, text: "Timed out waiting for the response from device.")
         case .dropped:

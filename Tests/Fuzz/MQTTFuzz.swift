@@ -7,6 +7,8 @@ func fuzzMQTT(_ bytes: [UInt8]) {
     let whole = decode([bytes[...]])
     let cut = decode(pieces(of: bytes))
     precondition(whole.packets == cut.packets && whole.error == cut.error, "the result depends on the cut")
+    let inPlace = decode(pieces(of: bytes), inPlace: true)
+    precondition(whole.packets == inPlace.packets && whole.error == inPlace.error, "it depends on where it is read")
     for packet in whole.packets {
         if case .connect(let connect) = packet, !connect.isSupported { continue }
         precondition(decode([packet.encoded[...]]).packets == [packet], "a packet does not come back from its bytes")
@@ -14,14 +16,19 @@ func fuzzMQTT(_ bytes: [UInt8]) {
     }
 }
 
-private func decode(_ pieces: [ArraySlice<UInt8>]) -> (packets: [MQTTPacket], error: MQTTError?) {
+private func decode(_ pieces: [ArraySlice<UInt8>], inPlace: Bool = false) -> (packets: [MQTTPacket], error: MQTTError?)
+{
     // Small enough to be exceeded.
     var decoder = MQTTDecoder(packetLimit: 2048)
     var packets: [MQTTPacket] = []
     do throws(MQTTError) {
         for piece in pieces {
-            decoder.append(Array(piece))
-            while let packet = try decoder.next() { packets.append(packet) }
+            let bytes = Array(piece)
+            var offset = 0
+            if !inPlace { decoder.append(bytes) }
+            while let packet = try inPlace ? decoder.next(in: bytes.span, at: &offset) : decoder.next() {
+                packets.append(packet)
+            }
         }
         return (packets, nil)
     } catch {

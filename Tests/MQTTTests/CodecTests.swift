@@ -57,6 +57,13 @@ import Testing
         #expect(Outcome([packet.encoded[..<3], packet.encoded[3...]]).packets == [packet])
     }
 
+    @Test(arguments: [0, 7, 1_234_567, UInt64.max], [0, 3, 200, 20_000])
+    func aTopicThatEndsInANumber(number: UInt64, payload: Int) {
+        let payload = [UInt8](repeating: 7, count: payload)
+        let packet = MQTTPacket.publish(MQTTPublish(topic: "méthode/?$rid=\(number)", payload: payload))
+        #expect(MQTTPublish.encoded(topic: "méthode/?$rid=", number: number, payload: payload) == packet.encoded)
+    }
+
     @Test("A length may be written with more bytes than it needs")
     func paddedLengths() {
         #expect(Outcome(whole: hex("C0 80 80 80 00")).packets == [.pingreq])

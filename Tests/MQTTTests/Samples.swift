@@ -1,6 +1,7 @@
 // Packets with their bytes, composed by hand from the standard, and a decoder that reads them in any cut.
 
 import MQTT
+import Testing
 
 /// Bytes from hexadecimal digits; spaces and line ends between them mean nothing.
 func hex(_ text: String) -> [UInt8] {
@@ -22,6 +23,23 @@ struct Outcome: Equatable {
             for piece in pieces {
                 decoder.append(Array(piece))
                 while let packet = try decoder.next() { packets.append(packet) }
+            }
+        } catch {
+            self.error = error
+        }
+        leftOver = decoder.bufferedCount
+        let inPlace = Outcome(inPlace: pieces, packetLimit: packetLimit)
+        if inPlace != self { Issue.record("read where they came the packets are others: \(inPlace)") }
+    }
+
+    /// The same, with the packets read from the pieces themselves as far as they are whole.
+    private init(inPlace pieces: some Sequence<some Collection<UInt8>>, packetLimit: Int) {
+        var decoder = MQTTDecoder(packetLimit: packetLimit)
+        do throws(MQTTError) {
+            for piece in pieces {
+                let bytes = Array(piece)
+                var offset = 0
+                while let packet = try decoder.next(in: bytes.span, at: &offset) { packets.append(packet) }
             }
         } catch {
             self.error = error
