@@ -133,9 +133,11 @@ package enum Limits {
     package static let answerSlack: Duration = .seconds(3)
     /// How often a holder asks a gateway again what became of the calls of an earlier holder.
     package static let inquiryInterval: Duration = .seconds(1)
-    /// Outcomes are recorded when this many wait, or when the oldest has waited for `resultDelay`.
+    /// Outcomes are recorded when this many wait, when the oldest has waited for `resultDelay`, or when no more can come.
+    /// Each recording costs PostgreSQL 250 µs of CPU besides its items, its commit included: a job of 10,000 devices took
+    /// 50 recordings with a delay of 20 ms on a busy machine, 32 with 100. The last ones of a batch do not wait.
     package static let resultsPerCommit = 500
-    package static let resultDelay: Duration = .milliseconds(20)
+    package static let resultDelay: Duration = .milliseconds(100)
     /// A device that its route names and its gateway does not know is looked up again this often, this many times, and
     /// then parked.
     package static let routeRetryDelay: Duration = .milliseconds(200)
