@@ -10,9 +10,10 @@ package final class GatewayCalls: CallDesk {
     package typealias MethodTopic = @Sendable (_ method: String) -> String
 
     /// Outcomes wait this long for others; callers wait for them, so it is short. While more calls are open than
-    /// `busyCalls`, the callers wait for those as well, and fewer messages cost less.
+    /// `busyCalls`, the callers wait for those as well, and fewer messages cost less: a worker
+    /// lets outcomes wait for others as well before it records them, and longer.
     private static let outboxDelay: Duration = .milliseconds(3)
-    private static let busyOutboxDelay: Duration = .milliseconds(10)
+    private static let busyOutboxDelay: Duration = .milliseconds(20)
     private static let busyCalls = 500
     /// Outcomes in one message.
     private static let outcomesPerMessage = 500

@@ -28,7 +28,8 @@ package struct Instant: Sendable, Hashable, Comparable {
 extension Duration {
     /// Whole nanoseconds; good for about 292 years.
     package var nanoseconds: Int64 {
-        components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+        // One division of 128 bits; the components take two.
+        Int64(attoseconds / 1_000_000_000)
     }
     package var milliseconds: Int64 { nanoseconds / 1_000_000 }
     package var inSeconds: Double { Double(nanoseconds) / 1e9 }
