@@ -49,8 +49,8 @@ enum CostLimits {
         static let statementsPerBatch = CostLimit(each: 5.6, perSecond: polledStatements)
         /// Measured 9.
         static let redisReadsPerBatch = CostLimit(each: 11, perSecond: polledReads)
-        /// Measured 158: the call and its answer, each in and out.
-        static let redisNetworkBytesPerItem = CostLimit(each: 190, perSecond: polledNetworkBytes)
+        /// Measured 137: the call and its answer, each in and out. 158 when messages were JSON.
+        static let redisNetworkBytesPerItem = CostLimit(each: 165, perSecond: polledNetworkBytes)
         /// Measured 176: the new version of the item with the answer. 308 when it had no room beside the first one.
         static let walBytesPerItem = CostLimit(each: 212, perSecond: polledWALBytes)
     }
